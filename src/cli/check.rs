@@ -1,0 +1,80 @@
+//! `pumphouse check`: what is wrong with a config.
+
+use serde_json::json;
+
+use super::{ConfigFile, print_json, print_text};
+
+/// Check a config file: every fault at once, nothing touched
+#[derive(clap::Args)]
+pub struct Check {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Check {
+    pub fn run(self) -> anyhow::Result<()> {
+        let loaded = self.config.load();
+        let path = self.config.config.display().to_string();
+        let config = match loaded {
+            Ok(config) => config,
+            Err(faults) => {
+                if self.json {
+                    let list: Vec<_> = faults
+                        .faults
+                        .iter()
+                        .map(|fault| json!({ "line": fault.line, "key": fault.place, "what": fault.what }))
+                        .collect();
+                    print_json(&json!({ "config": path, "faults": list }))?;
+                }
+                return Err(faults.into());
+            }
+        };
+        let mut notes = Vec::new();
+        for place in &config.historian.watch {
+            if !place.exists() {
+                notes.push(format!(
+                    "{} does not exist yet; it is watched until it does",
+                    place.display()
+                ));
+            }
+        }
+        let folder = config.store.parent().filter(|folder| !folder.exists());
+        anyhow::ensure!(
+            folder.is_none(),
+            "the folder of storage.path, {}, does not exist",
+            folder.unwrap_or(&config.store).display()
+        );
+        if let Some(mqtt) = &config.mqtt {
+            let client = mqtt
+                .client_auth
+                .iter()
+                .flat_map(|(certificate, key)| [certificate, key]);
+            for file in mqtt.password_file.iter().chain(&mqtt.ca_file).chain(client) {
+                anyhow::ensure!(
+                    file.exists(),
+                    "a file that [mqtt] names, {}, does not exist",
+                    file.display()
+                );
+            }
+        }
+        for section in &config.unused_sections {
+            notes.push(format!(
+                "[{section}] is checked but not used by this version"
+            ));
+        }
+        if self.json {
+            return print_json(&json!({ "config": path, "faults": [], "notes": notes }));
+        }
+        let mut text = format!(
+            "{path}: fine, site {} ({})\n",
+            config.site_id, config.site_name
+        );
+        notes
+            .iter()
+            .for_each(|note| text.push_str(&format!("  note: {note}\n")));
+        print_text(&text)
+    }
+}

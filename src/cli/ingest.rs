@@ -1,0 +1,250 @@
+//! `pumphouse ingest`: replays export files into the store.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    path::{Path, PathBuf},
+    sync::mpsc::sync_channel,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
+
+use super::{ConfigFile, print_json, print_text};
+use crate::{
+    calendar::Calendar,
+    clock::Clock,
+    historian::{
+        files::{End, FileRecord, Piece, Reader},
+        fold::Tally,
+        watch::list,
+    },
+    pipeline::{Intake, Pipeline},
+    publish,
+    store::{Store, writer::Writer},
+};
+
+/// Share of a file's records lost to the marker rule above which it is worth a word.
+const DISCARDED_SHARE_MAX: f64 = 0.05;
+/// Pieces read ahead.
+const PIECES_WAITING_MAX: usize = 2;
+
+/// Replay export files into the store
+///
+/// Reads historian exports in the long format (Timestamp,Marker,TagIndex,Value) into all tables. Files may be read
+/// again and in any order: the tables come out the same. A line that cannot be read is recorded in ingest_rejects with
+/// file, line and reason, and the rest goes in.
+#[derive(clap::Args)]
+pub struct Ingest {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Export files, or folders with .csv and .txt files (read by name)
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Ingest {
+    pub fn run(self) -> anyhow::Result<()> {
+        let config = self.config.load()?;
+        let mut files = Vec::new();
+        for path in &self.paths {
+            let path = std::path::absolute(path)?;
+            files.extend(list(&path).with_context(|| format!("cannot read {}", path.display()))?);
+        }
+        anyhow::ensure!(
+            !files.is_empty(),
+            "no .csv or .txt file in the folders given"
+        );
+        let bytes: u64 = files.iter().map(|(_, outside)| outside.size).sum();
+
+        let store = Store::open(&config.store, publish::face(&config))?;
+        let known = store.files()?;
+        let writer = Writer::start(store)?;
+        let mut pipeline = Pipeline::new(
+            config.plant.clone(),
+            writer,
+            config.historian.delivery_delay_min,
+        )?;
+        let now = Clock::Wall.minute();
+        let started = Instant::now();
+        let progress = progress_bar(bytes);
+
+        let (pieces, queue) = sync_channel::<anyhow::Result<Piece>>(PIECES_WAITING_MAX);
+        let calendar = Calendar::new(config.plant.zone.clone());
+        let format = config.historian.format.clone();
+        let paths: Vec<PathBuf> = files.into_iter().map(|(path, _)| path).collect();
+        let numbered = number(&paths, &known);
+        let mut report = Report::default();
+        std::thread::scope(|scope| -> anyhow::Result<()> {
+            scope.spawn(move || {
+                for (path, id) in numbered {
+                    let read =
+                        Reader::start(&path, id, &format, &calendar).and_then(|mut reader| {
+                            while let Some(piece) = reader.next_piece(End::Final, now)? {
+                                if pieces.send(Ok(piece)).is_err() {
+                                    break;
+                                }
+                            }
+                            Ok(())
+                        });
+                    // When the other end is gone, it has failed and tells of it itself.
+                    if let Err(error) = read
+                        && pieces
+                            .send(
+                                Err(error)
+                                    .with_context(|| format!("cannot read {}", path.display())),
+                            )
+                            .is_err()
+                    {
+                        return;
+                    }
+                }
+            });
+            let mut position = BTreeMap::new();
+            for piece in queue {
+                let piece = piece?;
+                let before = position
+                    .insert(piece.record.id, piece.record.offset)
+                    .unwrap_or(0);
+                progress.inc(piece.record.offset.saturating_sub(before));
+                report.note(&piece.record);
+                report.intake(pipeline.feed(piece, now)?);
+            }
+            Ok(())
+        })?;
+        pipeline.commit()?;
+        pipeline.stop();
+        progress.finish_and_clear();
+        report.print(started.elapsed(), self.json)
+    }
+}
+
+/// Gives each file the number it has in the store, or the next one.
+fn number(paths: &[PathBuf], known: &[FileRecord]) -> Vec<(PathBuf, i64)> {
+    let by_path: BTreeMap<&Path, i64> = known
+        .iter()
+        .filter(|record| !record.detached)
+        .map(|record| (record.path.as_path(), record.id))
+        .collect();
+    let mut next = known.iter().map(|record| record.id).max().unwrap_or(0);
+    let number_of = |path: &PathBuf| {
+        let id = by_path.get(path.as_path()).copied().unwrap_or_else(|| {
+            next += 1;
+            next
+        });
+        (path.clone(), id)
+    };
+    paths.iter().map(number_of).collect()
+}
+
+fn progress_bar(bytes: u64) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(bytes), ProgressDrawTarget::stderr());
+    let style =
+        ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
+    if let Ok(style) = style {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// What was read.
+#[derive(Default)]
+struct Report {
+    tallies: BTreeMap<PathBuf, Tally>,
+    total: Intake,
+}
+
+impl Report {
+    fn note(&mut self, record: &FileRecord) {
+        self.tallies
+            .insert(record.path.clone(), record.tally.clone());
+    }
+
+    fn intake(&mut self, intake: Intake) {
+        self.total.rows += intake.rows;
+        self.total.late += intake.late;
+        self.total.alerts += intake.alerts;
+    }
+
+    fn print(&self, took: Duration, as_json: bool) -> anyhow::Result<()> {
+        let sum = |figure: fn(&Tally) -> u64| self.tallies.values().map(figure).sum::<u64>();
+        let (kept, rejected) = (sum(|tally| tally.kept), sum(|tally| tally.rejected));
+        let mut discarded = BTreeMap::new();
+        for (marker, count) in self.tallies.values().flat_map(|tally| &tally.discarded) {
+            *discarded.entry(marker.clone()).or_insert(0) += count;
+        }
+        let Intake { rows, late, alerts } = self.total;
+        let seconds = took.as_secs_f64();
+        let rows_per_s = ((rows + late) as f64 / seconds.max(1e-9)).round();
+        let warnings = self.warnings();
+        if as_json {
+            return print_json(&json!({
+                "files": self.tallies.len(),
+                "records_kept": kept,
+                "records_discarded_by_marker": discarded,
+                "records_rejected": rejected,
+                "rows_new": rows,
+                "minutes_late_or_again": late,
+                "alerts_raised": alerts,
+                "seconds": seconds,
+                "rows_per_s": rows_per_s,
+                "warnings": warnings,
+            }));
+        }
+        let mut text = String::new();
+        writeln!(text, "{:>12}  files", self.tallies.len())?;
+        writeln!(text, "{kept:>12}  records kept")?;
+        for (marker, count) in &discarded {
+            writeln!(
+                text,
+                "{count:>12}  records passed over with marker {marker:?}"
+            )?;
+        }
+        writeln!(
+            text,
+            "{rejected:>12}  lines and values rejected (see ingest_rejects)"
+        )?;
+        writeln!(
+            text,
+            "{rows:>12}  new rows, {rows_per_s} a second in {seconds:.1} s"
+        )?;
+        if late > 0 {
+            writeln!(
+                text,
+                "{late:>12}  minutes late or read again; what changed was derived once more"
+            )?;
+        }
+        writeln!(text, "{alerts:>12}  alerts raised by new rows")?;
+        for warning in warnings {
+            writeln!(text, "warning: {warning}")?;
+        }
+        print_text(&text)
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.tallies
+            .iter()
+            .filter_map(|(path, tally)| marker_warning(path, tally))
+            .collect()
+    }
+}
+
+/// A word about a file that loses much to the marker rule.
+pub fn marker_warning(path: &Path, tally: &Tally) -> Option<String> {
+    let discarded = tally.discarded_total();
+    let share = discarded as f64 / (discarded + tally.kept).max(1) as f64;
+    (share > DISCARDED_SHARE_MAX).then(|| {
+        let markers: Vec<_> = tally.discarded.keys().map(|marker| format!("{marker:?}")).collect();
+        format!(
+            "{}: {:.0} % of its records carry markers that are not kept ({}); see historian.keep_markers",
+            path.display(),
+            share * 100.0,
+            markers.join(", ")
+        )
+    })
+}

@@ -1,0 +1,122 @@
+//! `pumphouse rules`: the 47 rules with the thresholds in force.
+
+use std::{fmt::Write, path::PathBuf};
+
+use serde_json::{Map, json};
+
+use super::{print_json, print_text};
+use crate::{
+    config::Config,
+    rules::{CATALOGUE, RuleBook, Settings},
+};
+
+/// List the 47 alert rules with severity, condition and thresholds
+///
+/// Without a config the defaults are shown, with one the values in force. The keys in the last column go below
+/// [alerts.rules.<code>] in the config.
+#[derive(clap::Args)]
+pub struct Rules {
+    /// Show the values that this config file puts in force
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print the list as JSON
+    #[arg(long, conflicts_with = "markdown")]
+    json: bool,
+    /// Print the table of the README
+    #[arg(long)]
+    markdown: bool,
+}
+
+impl Rules {
+    pub fn run(self) -> anyhow::Result<()> {
+        let book = match &self.config {
+            Some(path) => Config::load(path)?.plant.rules.clone(),
+            None => RuleBook::default(),
+        };
+        if self.json {
+            return print_json(&as_json(&book));
+        }
+        if self.markdown {
+            return print_text(&markdown(&book));
+        }
+        let mut text = String::new();
+        for (rule, settings) in CATALOGUE.iter().zip(&book.settings) {
+            let state = if settings.enabled { "" } else { " (disabled)" };
+            writeln!(
+                text,
+                "{}  {:<8}  {}{state}",
+                rule.code, settings.severity, rule.name
+            )?;
+            writeln!(text, "      {}", rule.condition)?;
+            writeln!(text, "      {}", keys(rule, settings).join(", "))?;
+        }
+        print_text(&text)
+    }
+}
+
+fn keys(rule: &crate::rules::Rule, settings: &Settings) -> Vec<String> {
+    let mut keys: Vec<_> = rule
+        .limits
+        .iter()
+        .zip(settings.limits)
+        .map(|(limit, value)| format!("{} = {value} {}", limit.key, limit.unit))
+        .collect();
+    if rule.is_held() {
+        keys.push(format!("for_min = {}", settings.for_min));
+        keys.push(format!("on_delay_min = {}", settings.on_delay_min));
+        keys.push(format!("off_delay_min = {}", settings.off_delay_min));
+    }
+    keys.push(format!("severity = {:?}", settings.severity.name()));
+    keys
+}
+
+fn as_json(book: &RuleBook) -> serde_json::Value {
+    let rules = CATALOGUE
+        .iter()
+        .zip(&book.settings)
+        .map(|(rule, settings)| {
+            let limits: Map<_, _> = rule
+                .limits
+                .iter()
+                .zip(settings.limits)
+                .map(|(limit, value)| {
+                    (
+                        limit.key.to_owned(),
+                        json!({ "value": value, "unit": limit.unit }),
+                    )
+                })
+                .collect();
+            json!({
+                "code": rule.code,
+                "name": rule.name,
+                "severity": settings.severity.name(),
+                "condition": rule.condition,
+                "per_pump": rule.is_per_pump(),
+                "enabled": settings.enabled,
+                "for_min": settings.for_min,
+                "on_delay_min": settings.on_delay_min,
+                "off_delay_min": settings.off_delay_min,
+                "limits": limits,
+            })
+        });
+    rules.collect()
+}
+
+/// The rules as the README's table shows them.
+pub fn markdown(book: &RuleBook) -> String {
+    let mut text =
+        String::from("| code | severity | name | condition | held > |\n|---|---|---|---|---|\n");
+    for (rule, settings) in CATALOGUE.iter().zip(&book.settings) {
+        let held = if settings.for_min > 0 {
+            format!("{} min", settings.for_min)
+        } else {
+            String::new()
+        };
+        let condition = rule.condition.replace('|', "\\|");
+        text.push_str(&format!(
+            "| {} | {} | {} | {condition} | {held} |\n",
+            rule.code, settings.severity, rule.name
+        ));
+    }
+    text
+}

@@ -1,0 +1,110 @@
+//! Sections of the contract that this version checks but does not use: their keys are known, so that a config written
+//! for a later version loads, and a typing error in them is still found.
+
+use super::section::Section;
+
+/// What a key holds.
+#[derive(Clone, Copy)]
+enum Kind {
+    Text,
+    Number,
+    Texts,
+}
+use Kind::{Number, Text, Texts};
+
+const SECTIONS: &[(&str, &[(&str, Kind)])] = &[
+    (
+        "central",
+        &[
+            ("url", Text),
+            ("password_file", Text),
+            ("ca_file", Text),
+            ("batch_rows_max", Number),
+        ],
+    ),
+    (
+        "modbus",
+        &[
+            ("url", Text),
+            ("unit", Number),
+            ("poll_interval_s", Number),
+            ("takeover_after_min", Number),
+        ],
+    ),
+    ("forecast", &[("models", Text)]),
+    (
+        "schedule",
+        &[
+            ("slot_min", Number),
+            ("horizon_h", Number),
+            ("replan_min", Number),
+            ("level_min_pct", Number),
+            ("level_max_pct", Number),
+            ("margin_pct", Number),
+            ("pumps_on_max", Number),
+            ("min_up_min", Number),
+            ("min_down_min", Number),
+            ("run_hours_max", Number),
+            ("out_of_service", Texts),
+        ],
+    ),
+    (
+        "web",
+        &[
+            ("listen", Text),
+            ("password_file", Text),
+            ("tls_cert_file", Text),
+            ("tls_key_file", Text),
+        ],
+    ),
+    (
+        "assistant",
+        &[
+            ("provider", Text),
+            ("url", Text),
+            ("model", Text),
+            ("key_file", Text),
+        ],
+    ),
+];
+
+const REGISTER: &[(&str, Kind)] = &[
+    ("tag", Text),
+    ("table", Text),
+    ("address", Number),
+    ("base", Number),
+    ("type", Text),
+    ("order", Text),
+    ("scale", Number),
+    ("offset", Number),
+];
+
+/// Checks the sections; which of them the file has.
+pub fn check(root: &Section<'_>) -> Vec<&'static str> {
+    let mut present = Vec::new();
+    for &(name, keys) in SECTIONS {
+        let section = root.section(name);
+        check_keys(&section, keys);
+        if name == "modbus" {
+            for register in section.sections("registers") {
+                check_keys(&register, REGISTER);
+                register.finish();
+            }
+        }
+        if section.is_present() {
+            present.push(name);
+        }
+        section.finish();
+    }
+    present
+}
+
+fn check_keys(section: &Section<'_>, keys: &[(&str, Kind)]) {
+    for &(key, kind) in keys {
+        match kind {
+            Text => drop(section.text(key)),
+            Number => drop(section.number(key)),
+            Texts => drop(section.texts(key)),
+        }
+    }
+}

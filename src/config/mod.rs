@@ -1,0 +1,584 @@
+//! The config file: as written (TOML) → as believed (checked types), every fault at once.
+
+mod later;
+mod section;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use jiff::tz::TimeZone;
+use toml::de::DeTable;
+
+pub use section::Fault;
+use section::{Report, Section};
+
+use crate::{
+    historian::{Format, TagMap},
+    plant::{PeakWindows, Plant},
+    rules::{CATALOGUE, RuleBook, Severity},
+    tags::{PUMPS, TAG_NAMES, slot_of},
+};
+
+/// Longest delay a rule can have, min.
+const DELAY_MIN_MAX: i64 = 7 * 1440;
+
+/// A config that can be believed.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The site's id: first topic level and central key.
+    pub site_id: String,
+    /// The site's name, for people.
+    pub site_name: String,
+    /// What the core knows of the station.
+    pub plant: Arc<Plant>,
+    /// The SQLite file.
+    pub store: PathBuf,
+    /// Where the exports lie and how they are written.
+    pub historian: Historian,
+    /// The broker; `None` publishes nothing.
+    pub mqtt: Option<Mqtt>,
+    /// Every key as it is written, for telling what a reload changed.
+    pub written: BTreeMap<String, String>,
+    /// Sections that are read and checked but not used by this version.
+    pub unused_sections: Vec<&'static str>,
+}
+
+/// Where the exports lie and how they are written.
+#[derive(Clone, Debug)]
+pub struct Historian {
+    /// Folders or files.
+    pub watch: Vec<PathBuf>,
+    /// Tags and markers.
+    pub format: Arc<Format>,
+    /// How late an export may normally be, min.
+    pub delivery_delay_min: i64,
+    /// Seconds between two scans of the watched folders.
+    pub scan_interval_s: f64,
+}
+
+/// The broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mqtt {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// TLS, with `mqtts://`.
+    pub tls: bool,
+    /// Topic prefix.
+    pub prefix: String,
+    /// User.
+    pub username: Option<String>,
+    /// File with the password, or the name of a systemd credential.
+    pub password_file: Option<PathBuf>,
+    /// File with the certificates of the authorities to trust.
+    pub ca_file: Option<PathBuf>,
+    /// Client certificate and key.
+    pub client_auth: Option<(PathBuf, PathBuf)>,
+}
+
+/// All faults of a config file.
+#[derive(Debug)]
+pub struct Faults {
+    /// The file.
+    pub path: PathBuf,
+    /// In the order of the file.
+    pub faults: Vec<Fault>,
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.faults.len();
+        write!(
+            f,
+            "{}: {count} fault{}",
+            self.path.display(),
+            if count == 1 { "" } else { "s" }
+        )?;
+        self.faults
+            .iter()
+            .try_for_each(|fault| write!(f, "\n  {fault}"))
+    }
+}
+
+impl std::error::Error for Faults {}
+
+impl Config {
+    /// Reads and checks a config file.
+    pub fn load(path: &Path) -> Result<Self, Faults> {
+        let whole = |what: String| {
+            vec![Fault {
+                line: 0,
+                place: String::new(),
+                what,
+            }]
+        };
+        let read = std::fs::read_to_string(path)
+            .map_err(|error| whole(format!("cannot be read: {error}")));
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
+        read.and_then(|text| Self::parse(&text, &folder))
+            .map_err(|faults| Faults {
+                path: path.to_path_buf(),
+                faults,
+            })
+    }
+
+    /// Checks a config's text; relative paths count from `folder`.
+    pub fn parse(text: &str, folder: &Path) -> Result<Self, Vec<Fault>> {
+        let report = Report::new(text);
+        let table = match DeTable::parse(text) {
+            Ok(table) => table,
+            Err(error) => {
+                report.fault(error.span(), "", error.message().to_owned());
+                return Err(report.into_faults());
+            }
+        };
+        let root = Section::root(&report, table.get_ref());
+        let config = believe(&root, folder, text);
+        root.finish();
+        let faults = report.into_faults();
+        if faults.is_empty() {
+            Ok(config)
+        } else {
+            Err(faults)
+        }
+    }
+}
+
+fn believe(root: &Section<'_>, folder: &Path, text: &str) -> Config {
+    let site = root.section("site");
+    if !site.is_present() {
+        root.fault("site", "the section is missing");
+    }
+    let site_id = site.text("id").unwrap_or_default();
+    let is_id_char = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if site.is_present() && !(1..=32).contains(&site_id.len()) || !site_id.chars().all(is_id_char) {
+        site.fault("id", "must be 1 to 32 of a–z, 0–9 and -");
+    }
+    let site_name = site.text("name").unwrap_or_else(|| site_id.clone());
+    let plant = plant(root, &site);
+    site.finish();
+
+    let storage = root.section("storage");
+    let store = folder.join(
+        storage
+            .text("path")
+            .unwrap_or_else(|| "pumphouse.db".into()),
+    );
+    storage.finish();
+
+    let historian = historian(root, folder);
+    let mqtt = mqtt(root, folder);
+    let unused_sections = later::check(root);
+    Config {
+        site_id,
+        site_name,
+        plant: Arc::new(plant),
+        store,
+        historian,
+        mqtt,
+        written: flatten(text),
+        unused_sections,
+    }
+}
+
+fn plant(root: &Section<'_>, site: &Section<'_>) -> Plant {
+    let zone_name = site.text("timezone").unwrap_or_else(|| "UTC".into());
+    let zone = TimeZone::get(&zone_name).unwrap_or_else(|_| {
+        site.fault(
+            "timezone",
+            format!("{zone_name:?} is no zone of the IANA database, like \"Europe/Berlin\""),
+        );
+        TimeZone::UTC
+    });
+    let rated = site.numbers("rated_kw");
+    if site.is_present() && rated.is_none() {
+        site.fault("rated_kw", "is missing: the motor ratings of P1 … P6, kW");
+    }
+    let rated_kw = rated.map_or([1.0; PUMPS], |rated| {
+        <[f64; PUMPS]>::try_from(rated)
+            .ok()
+            .filter(|rated| rated.iter().all(|&kw| kw > 0.0))
+            .unwrap_or_else(|| {
+                site.fault("rated_kw", "must be six ratings above 0, kW");
+                [1.0; PUMPS]
+            })
+    });
+    let positive = |key: &str, what: &str| {
+        if site.is_present() && site.number(key).is_none() {
+            site.fault(key, format!("is missing: {what}"));
+        }
+        site.number_in(key, 1.0, 1e-6..=1e12)
+    };
+    let level_physical_max = positive(
+        "hlt_physical_max",
+        "the tank level at physical capacity, raw units",
+    );
+    let flow_physical_max = positive("fit101_physical_max", "the range of the flow meter, m³/h");
+    let level_historical_max =
+        site.number_in("hlt_historical_max", level_physical_max, 1e-6..=1e12);
+    site.number_in("hlt_volume_m3", 1.0, 1e-6..=1e12);
+
+    let tariff = root.section("tariff");
+    let mut peak = PeakWindows::default();
+    let usual = || vec!["06:00-10:00".into(), "17:00-21:00".into()];
+    for window in tariff.texts("peak_windows").unwrap_or_else(usual) {
+        if let Err(what) = peak.add(&window) {
+            tariff.fault("peak_windows", what);
+        }
+    }
+    tariff.text("currency");
+    for key in ["peak_rate", "off_peak_rate", "demand_charge"] {
+        tariff.number_in(key, 0.0, 0.0..=1e9);
+    }
+    tariff.finish();
+
+    let alerts = root.section("alerts");
+    let plant = Plant {
+        zone,
+        rated_kw,
+        level_physical_max,
+        level_historical_max,
+        flow_physical_max,
+        daily_energy_budget_kwh: site.number_in(
+            "daily_energy_budget_kwh",
+            f64::MAX,
+            0.0..=f64::MAX,
+        ),
+        zero_kw: site.number_in("zero_kw", 0.1, 0.0..=1e6),
+        zero_flow: site.number_in("zero_flow", 0.1, 0.0..=1e6),
+        peak,
+        switching_mask_min: alerts.whole_in("switching_mask_min", 5, 0..=DELAY_MIN_MAX),
+        normal_stop_pct: alerts.number_in("normal_stop_pct", 80.0, 0.0..=100.0),
+        rules: rule_book(&alerts),
+    };
+    alerts.finish();
+    plant
+}
+
+fn rule_book(alerts: &Section<'_>) -> RuleBook {
+    let rules = alerts.section("rules");
+    let mut book = RuleBook::default();
+    for (rule, settings) in CATALOGUE.iter().zip(&mut book.settings) {
+        let section = rules.section(rule.code);
+        settings.enabled = section.flag("enabled", true);
+        if let Some(name) = section.text("severity") {
+            match Severity::parse(&name) {
+                Some(severity) => settings.severity = severity,
+                None => section.fault("severity", "must be INFO, WARNING, HIGH or CRITICAL"),
+            }
+        }
+        if rule.is_held() {
+            settings.for_min = section.whole_in("for_min", settings.for_min, 0..=DELAY_MIN_MAX);
+            settings.on_delay_min = section.whole_in("on_delay_min", 0, 0..=DELAY_MIN_MAX);
+            settings.off_delay_min =
+                section.whole_in("off_delay_min", settings.off_delay_min, 0..=DELAY_MIN_MAX);
+        } else {
+            for key in ["on_delay_min", "off_delay_min"] {
+                if section.whole_in(key, 0, 0..=DELAY_MIN_MAX) != 0 {
+                    section.fault(key, "means nothing here: the rule is an event, or looks at a closed hour, day or gap");
+                }
+            }
+        }
+        for (limit, value) in rule.limits.iter().zip(&mut settings.limits) {
+            *value = section.number(limit.key).unwrap_or(limit.default);
+        }
+        section.finish();
+    }
+    rules.finish();
+    book
+}
+
+fn historian(root: &Section<'_>, folder: &Path) -> Historian {
+    let historian = root.section("historian");
+    let watch = historian
+        .texts("watch")
+        .unwrap_or_else(|| vec!["exports".into()]);
+    match historian.text("format").as_deref() {
+        None | Some("auto" | "long") => {}
+        Some(other @ ("factorytalk" | "wide")) => {
+            historian.fault(
+                "format",
+                format!("{other:?} is not read by this version; use \"auto\" or \"long\""),
+            );
+        }
+        Some(other) => {
+            historian.fault("format", format!("{other:?} is none of \"auto\", \"long\""))
+        }
+    }
+    let kept = historian
+        .texts("keep_markers")
+        .unwrap_or_else(|| vec!["B".into(), "S".into()]);
+    let kept: Vec<String> = kept.iter().map(|marker| marker.trim().to_owned()).collect();
+    if kept.is_empty() {
+        historian.fault("keep_markers", "keeps no record; list at least one marker");
+    }
+    let tags = historian.section("tags");
+    let mut slots = TagMap::default();
+    let mut seen = [false; TAG_NAMES.len()];
+    for key in tags.keys() {
+        let (index, name) = (key.parse::<u64>(), tags.text(&key));
+        match (index, name.as_deref().map(slot_of)) {
+            (Err(_), _) => tags.fault(&key, "must be a tag index, a whole number from 0"),
+            (_, None) => {}
+            (Ok(_), Some(None)) => {
+                tags.fault(
+                    &key,
+                    format!(
+                        "{:?} is none of the station's 27 tags",
+                        name.unwrap_or_default()
+                    ),
+                );
+            }
+            (Ok(_), Some(Some(slot))) if seen[slot] => {
+                tags.fault(&key, "the tag has another index already")
+            }
+            (Ok(index), Some(Some(slot))) => {
+                seen[slot] = true;
+                slots.insert(index, slot);
+            }
+        }
+    }
+    if slots.mapped() == 0 {
+        historian.fault(
+            "tags",
+            "maps no tag: list the tag indexes, like 0 = \"[PLC]FIT101_HR.DAY_TOTAL\"",
+        );
+    }
+    tags.finish();
+    let believed = Historian {
+        watch: watch.iter().map(|place| folder.join(place)).collect(),
+        format: Arc::new(Format { slots, kept }),
+        delivery_delay_min: historian.whole_in("delivery_delay_min", 3, 0..=1440),
+        scan_interval_s: historian.number_in("scan_interval_s", 5.0, 0.1..=3600.0),
+    };
+    historian.finish();
+    believed
+}
+
+fn mqtt(root: &Section<'_>, folder: &Path) -> Option<Mqtt> {
+    let mqtt = root.section("mqtt");
+    if !mqtt.is_present() {
+        return None;
+    }
+    let url = mqtt
+        .text("url")
+        .unwrap_or_else(|| "mqtt://127.0.0.1:1883".into());
+    let (host, port, tls) = broker(&url).unwrap_or_else(|| {
+        mqtt.fault("url", format!("{url:?} is no broker's address; write \"mqtt://host:1883\" or \"mqtts://host:8883\""));
+        (String::new(), 0, false)
+    });
+    let prefix = mqtt.text("prefix").unwrap_or_else(|| "pumphouse/v1".into());
+    if prefix.is_empty()
+        || prefix.contains(['+', '#', '\0'])
+        || prefix.starts_with('/')
+        || prefix.ends_with('/')
+    {
+        mqtt.fault(
+            "prefix",
+            "must be a topic without wildcards and without a slash at either end",
+        );
+    }
+    let file = |key: &str| mqtt.text(key).map(|path| folder.join(path));
+    // A credential's name has no folder; it is looked up where systemd puts credentials.
+    let secret = |key: &str| {
+        mqtt.text(key)
+            .map(|path| credential(&path).unwrap_or_else(|| folder.join(path)))
+    };
+    let client_auth = match (file("client_cert_file"), secret("client_key_file")) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (None, None) => None,
+        _ => {
+            mqtt.fault(
+                "client_cert_file",
+                "needs client_key_file, and the other way round",
+            );
+            None
+        }
+    };
+    let believed = Mqtt {
+        host,
+        port,
+        tls,
+        prefix,
+        username: mqtt.text("username"),
+        password_file: secret("password_file"),
+        ca_file: file("ca_file"),
+        client_auth,
+    };
+    if !tls && (believed.ca_file.is_some() || believed.client_auth.is_some()) {
+        mqtt.fault("url", "has certificates but no TLS; write mqtts://");
+    }
+    for key in ["sparkplug_group", "home_assistant_prefix"] {
+        if mqtt.text(key).is_some() {
+            mqtt.fault(key, "is not supported by this version; leave it out");
+        }
+    }
+    mqtt.finish();
+    Some(believed)
+}
+
+fn broker(url: &str) -> Option<(String, u16, bool)> {
+    let (scheme, rest) = url.split_once("://")?;
+    let (tls, usual) = match scheme {
+        "mqtt" | "tcp" => (false, 1883),
+        "mqtts" | "ssl" => (true, 8883),
+        _ => return None,
+    };
+    let rest = rest.trim_end_matches('/');
+    let (host, port) = match rest.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, port.parse().ok()?),
+        _ => (rest, usual),
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    (!host.is_empty() && !host.contains(['/', '@'])).then(|| (host.to_owned(), port, tls))
+}
+
+fn credential(name: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("CREDENTIALS_DIRECTORY")?;
+    let path = Path::new(&folder).join(name);
+    (!name.contains('/') && path.exists()).then_some(path)
+}
+
+/// Every key of a TOML text with its value as text.
+fn flatten(text: &str) -> BTreeMap<String, String> {
+    fn walk(place: &str, value: &toml::Value, into: &mut BTreeMap<String, String>) {
+        match value {
+            toml::Value::Table(table) => {
+                for (key, value) in table {
+                    walk(
+                        &if place.is_empty() {
+                            key.clone()
+                        } else {
+                            format!("{place}.{key}")
+                        },
+                        value,
+                        into,
+                    );
+                }
+            }
+            value => {
+                into.insert(place.to_owned(), value.to_string());
+            }
+        }
+    }
+    let mut flat = BTreeMap::new();
+    if let Ok(table) = text.parse::<toml::Table>() {
+        walk("", &toml::Value::Table(table), &mut flat);
+    }
+    flat
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAMPLE: &str = include_str!("../../config/pumphouse.toml");
+
+    fn faults(text: &str) -> Vec<String> {
+        let faults = Config::parse(text, Path::new("/plant")).expect_err("faults");
+        faults.iter().map(Fault::to_string).collect()
+    }
+
+    #[test]
+    fn the_sample_is_the_default() {
+        let sample = Config::parse(SAMPLE, Path::new("/plant")).expect("the sample loads");
+        assert_eq!(sample.plant.rules, RuleBook::default());
+        assert_eq!(sample.store, Path::new("/plant/pumphouse.db"));
+        let least: String = SAMPLE
+            .lines()
+            .filter(|line| {
+                let key = line.split('=').next().unwrap_or("").trim();
+                [
+                    "id",
+                    "rated_kw",
+                    "hlt_physical_max",
+                    "fit101_physical_max",
+                    "daily_energy_budget_kwh",
+                ]
+                .contains(&key)
+                    || line.starts_with("[site]")
+                    || line.starts_with("[historian]")
+                    || line.starts_with("[historian.tags]")
+                    || key.parse::<u64>().is_ok()
+            })
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let least = Config::parse(&least, Path::new("/plant")).expect("the least loads");
+        assert_eq!(least.plant.peak, sample.plant.peak);
+        assert_eq!(least.plant.rules, sample.plant.rules);
+        assert_eq!(
+            (least.plant.zero_kw, least.plant.zero_flow),
+            (sample.plant.zero_kw, sample.plant.zero_flow)
+        );
+        assert_eq!(least.historian.watch, sample.historian.watch);
+        assert_eq!(least.historian.format, sample.historian.format);
+        assert_eq!(
+            least.historian.delivery_delay_min,
+            sample.historian.delivery_delay_min
+        );
+        assert_eq!(
+            least.historian.scan_interval_s,
+            sample.historian.scan_interval_s
+        );
+    }
+
+    #[test]
+    fn tells_every_fault_at_once_with_its_line_and_the_nearest_key() {
+        let text = SAMPLE
+            .replace("timezone = \"UTC\"", "timzone = \"UTC\"")
+            .replace("factor = 1.3", "factr = 1.3")
+            .replace("delivery_delay_min = 3", "delivery_delay_min = \"3\"");
+        let faults = faults(&text);
+        assert_eq!(faults.len(), 3, "{faults:#?}");
+        assert!(
+            faults
+                .iter()
+                .any(|f| f.contains("site.timzone") && f.contains("did you mean \"timezone\"?"))
+        );
+        assert!(
+            faults
+                .iter()
+                .any(|f| f.contains("alerts.rules.B-04.factr") && f.contains("\"factor\""))
+        );
+        assert!(faults.iter().all(|fault| fault.starts_with("line ")));
+    }
+
+    #[test]
+    fn refuses_what_cannot_be() {
+        for (from, to, what) in [
+            ("timezone = \"UTC\"", "timezone = \"Mars/Base\"", "no zone"),
+            (
+                "[alerts.rules.B-04]",
+                "[alerts.rules.B-44]",
+                "unknown key; did you mean \"B-04\"",
+            ),
+            ("\"06:00-10:00\"", "\"6 to 10\"", "no window"),
+            (
+                "1 = \"[PLC]FIT101_HR.PER_HR\"",
+                "1 = \"[PLC]FIT102_HR.PER_HR\"",
+                "none of the station's 27 tags",
+            ),
+            ("id = \"stp-01\"", "id = \"STP 01\"", "must be 1 to 32"),
+            (
+                "mqtt://127.0.0.1:1883",
+                "http://127.0.0.1",
+                "no broker's address",
+            ),
+        ] {
+            let changed = SAMPLE.replace(from, to);
+            assert_ne!(changed, SAMPLE, "{from}");
+            let faults = faults(&changed);
+            assert!(
+                faults.iter().any(|fault| fault.contains(what)),
+                "{faults:?}"
+            );
+        }
+        assert!(faults("[site").iter().all(|fault| fault.contains("line 1")));
+    }
+}

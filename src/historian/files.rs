@@ -1,0 +1,300 @@
+//! One export file, read in pieces: from where the last reading stopped, up to its last whole line.
+//!
+//! A file is known by its content, not by its name: a position is believed only when the bytes before it have the hash
+//! they had. So a file that was renamed goes on where it stopped, and one that was replaced starts anew.
+
+use std::{
+    fs::File,
+    io::{Read, Seek, SeekFrom},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
+
+use super::{
+    Format,
+    fold::{Fold, MinuteRecords, Tally},
+    lines::Reject,
+    text::{Encoding, sniff},
+};
+use crate::calendar::{Calendar, Minute};
+
+/// Bytes read at once.
+const PIECE_BYTES: usize = 2 << 20;
+/// Bytes at the start of a file by which its record is found again.
+const HEAD_BYTES: u64 = 1024;
+/// Bytes before the position that are compared when a file has only grown.
+const TAIL_BYTES: u64 = 256;
+
+/// A file's outside, by which a change is noticed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Outside {
+    /// Size, bytes.
+    pub size: u64,
+    /// Time of the last change, ns since 1970.
+    pub mtime_ns: i64,
+    /// Device and inode; network shares may change them.
+    pub inode: (u64, u64),
+}
+
+impl Outside {
+    /// The outside of a file.
+    pub fn of(metadata: &std::fs::Metadata) -> Self {
+        Self {
+            size: metadata.len(),
+            mtime_ns: metadata.mtime() * 1_000_000_000 + metadata.mtime_nsec(),
+            inode: (metadata.dev(), metadata.ino()),
+        }
+    }
+}
+
+/// What is remembered of a file: how far it was read and what became of its lines.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileRecord {
+    /// Number in the store.
+    pub id: i64,
+    /// Where it was last seen.
+    pub path: PathBuf,
+    /// Whether the path now holds something else, or nothing.
+    pub detached: bool,
+    /// As it was when last read.
+    pub outside: Outside,
+    /// Bytes read, always up to a line's end.
+    pub offset: u64,
+    /// Lines read.
+    pub lines: u64,
+    /// Hash of the bytes read.
+    pub hash: u128,
+    /// Hash of the first bytes read, at most [`HEAD_BYTES`].
+    pub head: (u64, u128),
+    /// What became of the lines.
+    pub tally: Tally,
+}
+
+/// A piece of a file, folded.
+#[derive(Debug, Default)]
+pub struct Piece {
+    /// The file as it stands after this piece.
+    pub record: FileRecord,
+    /// Its minutes, oldest first.
+    pub minutes: Vec<MinuteRecords>,
+    /// Its rejects.
+    pub rejects: Vec<Reject>,
+}
+
+/// How the end of a file is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It may still grow: a last line without its end waits.
+    MayGrow,
+    /// It is all there is: a last line without its end counts when it is whole, and is rejected when it is torn.
+    Final,
+}
+
+/// A file that is being read.
+pub struct Reader {
+    record: FileRecord,
+    file: File,
+    encoding: Encoding,
+    hasher: Box<Xxh3>,
+    tail: Vec<u8>,
+    fold: Fold,
+    buffer: Vec<u8>,
+    /// The line without its end has been read.
+    ended: bool,
+}
+
+impl Reader {
+    /// Opens a file to be read from its start.
+    pub fn start(
+        path: &Path,
+        id: i64,
+        format: &Arc<Format>,
+        calendar: &Calendar,
+    ) -> std::io::Result<Self> {
+        let record = FileRecord {
+            id,
+            path: path.to_path_buf(),
+            ..FileRecord::default()
+        };
+        Self::open(record, format, calendar)
+    }
+
+    /// Opens a file to be read on from its record's position; `None` when its content is not the record's.
+    ///
+    /// The bytes before the position are read again: for their hash, and for what the fold must know of them.
+    pub fn resume(
+        record: &FileRecord,
+        format: &Arc<Format>,
+        calendar: &Calendar,
+        now: Minute,
+    ) -> std::io::Result<Option<Self>> {
+        let mut reader = Self::open(
+            FileRecord {
+                offset: 0,
+                lines: 0,
+                ..record.clone()
+            },
+            format,
+            calendar,
+        )?;
+        while reader.record.offset < record.offset {
+            let limit = record.offset - reader.record.offset;
+            if !reader.read_lines(limit, now)? {
+                return Ok(None);
+            }
+            reader.fold.take_minutes(true);
+            reader.fold.take_rejects();
+        }
+        reader.fold.take_minutes(false);
+        let same =
+            reader.record.offset == record.offset && reader.hasher.digest128() == record.hash;
+        Ok(same.then_some(reader))
+    }
+
+    fn open(
+        record: FileRecord,
+        format: &Arc<Format>,
+        calendar: &Calendar,
+    ) -> std::io::Result<Self> {
+        let mut file = File::open(&record.path)?;
+        let mut head = [0; 4];
+        let mut filled = 0;
+        while filled < head.len() {
+            match file.read(&mut head[filled..])? {
+                0 => break,
+                count => filled += count,
+            }
+        }
+        let (encoding, _) = sniff(&head[..filled]);
+        Ok(Self {
+            record,
+            file,
+            encoding,
+            hasher: Box::default(),
+            tail: Vec::new(),
+            fold: Fold::new(format.clone(), calendar.clone()),
+            buffer: Vec::new(),
+            ended: false,
+        })
+    }
+
+    /// The file's record as it stands.
+    pub fn record(&self) -> &FileRecord {
+        &self.record
+    }
+
+    /// Gives the file its new name.
+    pub fn rename(&mut self, path: &Path) {
+        self.record.path = path.to_path_buf();
+    }
+
+    /// Whether the file, grown since, still ends at the position as it did.
+    pub fn still_same(&mut self, outside: &Outside) -> std::io::Result<bool> {
+        if outside.inode != self.record.outside.inode || outside.size < self.record.offset {
+            return Ok(false);
+        }
+        let mut tail = vec![0; self.tail.len()];
+        self.file
+            .seek(SeekFrom::Start(self.record.offset - tail.len() as u64))?;
+        match self.file.read_exact(&mut tail) {
+            Ok(()) => Ok(tail == self.tail),
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads the next piece; `None` when nothing new is there.
+    pub fn next_piece(&mut self, end: End, now: Minute) -> std::io::Result<Option<Piece>> {
+        let outside = Outside::of(&self.file.metadata()?);
+        let more = self.read_lines(u64::MAX, now)?;
+        let at_end = self.record.offset + self.unread() >= outside.size;
+        let unended = end == End::Final && at_end && !self.ended && !self.buffer.is_empty();
+        if !more && !unended {
+            self.record.outside = outside;
+            return Ok(None);
+        }
+        self.record.lines = self.fold.lines();
+        if at_end {
+            self.record.outside = outside;
+            if unended {
+                self.ended = true;
+                self.read_unended_line(now);
+            }
+        }
+        self.record.hash = self.hasher.digest128();
+        self.record.tally = self.fold.tally().clone();
+        Ok(Some(Piece {
+            record: self.record.clone(),
+            minutes: self.fold.take_minutes(!at_end),
+            rejects: self.fold.take_rejects(),
+        }))
+    }
+
+    /// Bytes in hand that make no whole line.
+    fn unread(&self) -> u64 {
+        self.buffer.len() as u64
+    }
+
+    /// Reads and folds whole lines from the position, `limit` bytes at most; whether there were any. What follows the
+    /// last line end stays in the buffer.
+    fn read_lines(&mut self, limit: u64, now: Minute) -> std::io::Result<bool> {
+        let wanted = limit.min(PIECE_BYTES as u64);
+        self.file.seek(SeekFrom::Start(self.record.offset))?;
+        self.buffer.clear();
+        (&self.file).take(wanted).read_to_end(&mut self.buffer)?;
+        let full = self.buffer.len() as u64 == PIECE_BYTES as u64;
+        let whole = match self.encoding.whole_lines(&self.buffer) {
+            // A line longer than a piece is no line of an export; it goes through as one, and is rejected.
+            0 if full => self.buffer.len(),
+            whole => whole,
+        };
+        if whole == 0 {
+            return Ok(false);
+        }
+        let bytes = &self.buffer[..whole];
+        self.hasher.update(bytes);
+        if self.record.offset == 0 {
+            let head = bytes.len().min(HEAD_BYTES as usize);
+            self.record.head = (head as u64, xxh3_128(&bytes[..head]));
+        }
+        let text = self.encoding.decode(bytes);
+        self.fold.read(
+            text.strip_prefix("\u{FEFF}".as_bytes()).unwrap_or(&text),
+            now,
+        );
+        self.record.offset += whole as u64;
+        let tail = bytes.len().min(TAIL_BYTES as usize);
+        self.tail.clear();
+        self.tail.extend_from_slice(&bytes[bytes.len() - tail..]);
+        self.buffer.drain(..whole);
+        Ok(true)
+    }
+
+    /// Reads a last line without its end. The position stays before it: should the file grow after all, the line is
+    /// read again, whole.
+    fn read_unended_line(&mut self, now: Minute) {
+        if self.buffer.iter().all(|&byte| byte == 0) {
+            return;
+        }
+        let line = self.fold.lines() + 1;
+        let text = self.encoding.decode(&self.buffer).into_owned();
+        let earlier = self.fold.take_rejects();
+        self.fold.read(&text, now);
+        let mut torn = self.fold.take_rejects();
+        for reject in torn.iter_mut().filter(|reject| reject.line == line) {
+            reject.reason = format!("torn last line: {}", reject.reason).into();
+        }
+        self.fold.put_rejects(earlier.into_iter().chain(torn));
+        self.buffer.clear();
+    }
+}
+
+/// The hash of a file's first `len` bytes; `None` when it has fewer.
+pub fn head_hash(path: &Path, len: u64) -> std::io::Result<Option<u128>> {
+    let mut head = Vec::new();
+    File::open(path)?.take(len).read_to_end(&mut head)?;
+    Ok((head.len() as u64 == len).then(|| xxh3_128(&head)))
+}

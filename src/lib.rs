@@ -1,0 +1,16 @@
+//! Pumphouse core.
+pub mod calendar;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod derive;
+pub mod historian;
+pub mod pipeline;
+pub mod plant;
+pub mod publish;
+pub mod rollups;
+pub mod rules;
+pub mod simulate;
+pub mod station;
+pub mod store;
+pub mod tags;

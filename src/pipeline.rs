@@ -1,0 +1,158 @@
+//! From a piece of an export to the store: late minutes are merged and derived once more, new ones go through the
+//! station, and one step carries rows, alerts, figures and the file's position to the writer.
+
+use std::sync::Arc;
+
+use crate::{
+    calendar::{Calendar, Minute},
+    historian::files::Piece,
+    plant::Plant,
+    station::{Effects, Station},
+    store::{NewRow, Step, reading, writer::Writer},
+};
+
+/// How much later than `delivery_delay_min` a minute may come and still be news, min.
+const NEWS_MARGIN_MIN: i64 = 15;
+
+/// The station and its store.
+pub struct Pipeline {
+    plant: Arc<Plant>,
+    calendar: Calendar,
+    station: Option<Station>,
+    writer: Writer,
+    delivery_delay_min: i64,
+}
+
+/// What a pass has taken in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Intake {
+    /// New rows.
+    pub rows: u64,
+    /// Minutes that came late, or again.
+    pub late: u64,
+    /// Alerts raised.
+    pub alerts: u64,
+}
+
+impl Pipeline {
+    /// Goes on where the store stands.
+    pub fn new(plant: Arc<Plant>, writer: Writer, delivery_delay_min: i64) -> anyhow::Result<Self> {
+        let calendar = Calendar::new(plant.zone.clone());
+        let of = plant.clone();
+        let station = writer.call(move |store| store.load_station(&of))?;
+        Ok(Self {
+            plant,
+            calendar,
+            station: Some(station),
+            writer,
+            delivery_delay_min,
+        })
+    }
+
+    /// The writer.
+    pub fn writer(&self) -> &Writer {
+        &self.writer
+    }
+
+    /// The newest minute looked at.
+    pub fn clock(&self) -> Option<Minute> {
+        self.station.as_ref().and_then(Station::clock)
+    }
+
+    /// Changes the plant's settings from the next minute on.
+    pub fn set_plant(&mut self, plant: Arc<Plant>, delivery_delay_min: i64) {
+        self.plant = plant;
+        self.delivery_delay_min = delivery_delay_min;
+    }
+
+    fn news_from(&self, now: Minute) -> Minute {
+        now - self.delivery_delay_min - NEWS_MARGIN_MIN
+    }
+
+    /// Takes a piece of a file. Nothing of it is safe before [`Pipeline::commit`].
+    pub fn feed(&mut self, piece: Piece, now: Minute) -> anyhow::Result<Intake> {
+        let Piece {
+            record,
+            mut minutes,
+            rejects,
+        } = piece;
+        let news_from = self.news_from(now);
+        let Some(mut station) = self.station.take() else {
+            anyhow::bail!("the station was lost in an earlier failure")
+        };
+        let new_from = station.clock().map_or(0, |clock| {
+            minutes.partition_point(|records| records.minute <= clock)
+        });
+        let new = minutes.split_off(new_from);
+        let mut intake = Intake {
+            rows: new.len() as u64,
+            late: minutes.len() as u64,
+            alerts: 0,
+        };
+        if !minutes.is_empty() {
+            let plant = self.plant.clone();
+            station = self
+                .writer
+                .call(move |store| store.take_late(&plant, station, minutes, news_from))?;
+        }
+        let mut effects = Effects::default();
+        let mut rows = Vec::with_capacity(new.len());
+        for records in new {
+            let derived = station.row(&self.plant, &reading(&records), &mut effects);
+            let local = self.calendar.local(records.minute).minute;
+            rows.push(NewRow {
+                records,
+                local,
+                derived,
+            });
+        }
+        if !rows.is_empty() {
+            station.standing(&self.plant, &mut effects);
+        }
+        self.station = Some(station);
+        intake.alerts = effects.raised();
+        let rejects = rejects
+            .into_iter()
+            .map(|reject| (record.path.clone(), reject))
+            .collect();
+        self.writer.write(Step {
+            rows,
+            effects,
+            files: vec![record],
+            rejects,
+            by_wall_clock: false,
+            news_from,
+        })?;
+        Ok(intake)
+    }
+
+    /// Lets the wall clock pass.
+    pub fn tick(&mut self, minute: Minute, now: Minute) -> anyhow::Result<()> {
+        let Some(station) = &mut self.station else {
+            return Ok(());
+        };
+        let mut effects = Effects::default();
+        station.tick(&self.plant, minute, &mut effects);
+        if effects.is_empty() {
+            return Ok(());
+        }
+        station.standing(&self.plant, &mut effects);
+        let news_from = self.news_from(now);
+        self.writer.write(Step {
+            effects,
+            by_wall_clock: true,
+            news_from,
+            ..Step::default()
+        })
+    }
+
+    /// Commits; when it returns, everything fed is on the disk.
+    pub fn commit(&self) -> anyhow::Result<()> {
+        self.writer.commit()
+    }
+
+    /// Stops the writer; what is not committed is taken back.
+    pub fn stop(self) {
+        self.writer.stop();
+    }
+}

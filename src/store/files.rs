@@ -1,0 +1,93 @@
+//! What is remembered of export files: positions and rejects.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use rusqlite::params;
+
+use super::Store;
+use crate::historian::{
+    files::{FileRecord, Outside},
+    fold::Tally,
+    lines::Reject,
+};
+
+impl Store {
+    /// Saves a file as it stands.
+    pub(super) fn save_file(&mut self, record: &FileRecord) -> anyhow::Result<()> {
+        let Outside {
+            size,
+            mtime_ns,
+            inode,
+        } = record.outside;
+        let discarded = serde_json::to_string(&record.tally.discarded)?;
+        self.connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO ingest_files (id, path, detached, size, mtime_ns, device, inode, position, \
+                 lines, hash, head_len, head_hash, kept, discarded, rejected) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            )?
+            .execute(params![
+                record.id,
+                record.path.to_string_lossy(),
+                record.detached,
+                size as i64,
+                mtime_ns,
+                inode.0 as i64,
+                inode.1 as i64,
+                record.offset as i64,
+                record.lines as i64,
+                record.hash.to_le_bytes(),
+                record.head.0 as i64,
+                record.head.1.to_le_bytes(),
+                record.tally.kept as i64,
+                discarded,
+                record.tally.rejected as i64,
+            ])?;
+        Ok(())
+    }
+
+    /// Saves a reject; reading the same line again replaces it.
+    pub(super) fn save_reject(&mut self, path: &Path, reject: &Reject) -> anyhow::Result<()> {
+        self.connection
+            .prepare_cached("INSERT OR REPLACE INTO ingest_rejects (file, line, raw, reason, count) VALUES (?, ?, ?, ?, ?)")?
+            .execute(params![path.to_string_lossy(), reject.line as i64, reject.raw, reject.reason, reject.count as i64])?;
+        Ok(())
+    }
+
+    /// All files ever read.
+    pub fn files(&self) -> anyhow::Result<Vec<FileRecord>> {
+        let mut statement = self.connection.prepare(
+            "SELECT id, path, detached, size, mtime_ns, device, inode, position, lines, hash, head_len, head_hash, \
+             kept, discarded, rejected FROM ingest_files ORDER BY id",
+        )?;
+        let unsigned = |row: &rusqlite::Row<'_>, column: usize| {
+            row.get::<_, i64>(column).map(|value| value as u64)
+        };
+        let records = statement.query_map([], |row| {
+            let discarded: String = row.get(13)?;
+            Ok(FileRecord {
+                id: row.get(0)?,
+                path: PathBuf::from(row.get::<_, String>(1)?),
+                detached: row.get(2)?,
+                outside: Outside {
+                    size: unsigned(row, 3)?,
+                    mtime_ns: row.get(4)?,
+                    inode: (unsigned(row, 5)?, unsigned(row, 6)?),
+                },
+                offset: unsigned(row, 7)?,
+                lines: unsigned(row, 8)?,
+                hash: u128::from_le_bytes(row.get(9)?),
+                head: (unsigned(row, 10)?, u128::from_le_bytes(row.get(11)?)),
+                tally: Tally {
+                    kept: unsigned(row, 12)?,
+                    discarded: serde_json::from_str(&discarded).unwrap_or_default(),
+                    rejected: unsigned(row, 14)?,
+                },
+            })
+        })?;
+        records
+            .collect::<rusqlite::Result<_>>()
+            .context("cannot read which files were read before")
+    }
+}

@@ -1,0 +1,239 @@
+//! The SQLite store: the only module that speaks SQLite, and one writer.
+//!
+//! *Invariants.* A step's rows, alerts, read positions and messages are committed together or not at all. A commit is
+//! on the disk when it returns (`synchronous = FULL`). Positions move only with the rows that were read up to them.
+
+mod files;
+pub mod outbox;
+mod readings;
+mod rerun;
+mod tables;
+pub mod view;
+pub mod writer;
+
+use std::{
+    fs::{File, TryLockError},
+    path::{Path, PathBuf},
+};
+
+pub use readings::reading;
+
+use anyhow::{Context, ensure};
+use rusqlite::{Connection, OpenFlags};
+use rusqlite_migration::{M, Migrations};
+
+use crate::{
+    calendar::{Day, LocalMinute, Minute, date_text},
+    derive::Derived,
+    historian::{files::FileRecord, fold::MinuteRecords, lines::Reject},
+    rules::engine::Subject,
+    station::Effects,
+};
+
+/// Marks the file as ours (`PUMP`).
+const APPLICATION_ID: i32 = 0x5055_4D50;
+/// The first SQLite without the WAL-reset bug.
+const SQLITE_VERSION_MIN: i32 = 3_051_003;
+/// The schema, by version.
+const MIGRATIONS: &[M<'static>] = &[M::up(include_str!(
+    "../../migrations/sqlite/0001_station.sql"
+))];
+
+/// The store, open for writing.
+pub struct Store {
+    connection: Connection,
+    texts: Texts,
+    site: Option<outbox::Face>,
+    failure: Option<anyhow::Error>,
+    _lock: File,
+}
+
+/// A row on its way into `readings_wide`.
+#[derive(Debug)]
+pub struct NewRow {
+    /// The minute's records.
+    pub records: MinuteRecords,
+    /// Its wall-clock minute.
+    pub local: LocalMinute,
+    /// Its derived columns.
+    pub derived: Derived,
+}
+
+/// What one step writes.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// New rows, each later than all rows in the store.
+    pub rows: Vec<NewRow>,
+    /// What they brought about.
+    pub effects: Effects,
+    /// Files as they stand after the step.
+    pub files: Vec<FileRecord>,
+    /// Rejects, by the file's name in the store.
+    pub rejects: Vec<(PathBuf, Reject)>,
+    /// Whether the gap alerts among the effects were raised by the wall clock.
+    pub by_wall_clock: bool,
+    /// Transitions before this minute are history: announced as `backfilled`.
+    pub news_from: Minute,
+}
+
+/// An alert's id: the same data gives the same id.
+pub fn alert_id(minute: Minute, rule: usize, subject: Subject) -> i64 {
+    minute * 512 + rule as i64 * 8 + subject.map_or(0, |pump| pump as i64 + 1)
+}
+
+/// A session's id: the same data gives the same id.
+pub fn session_id(start: Minute, pump: usize) -> i64 {
+    start * 8 + pump as i64 + 1
+}
+
+impl Store {
+    /// Opens the store, made when missing, and brings its schema up to date. `site` is the MQTT face, if any.
+    pub fn open(path: &Path, site: Option<outbox::Face>) -> anyhow::Result<Self> {
+        ensure!(
+            rusqlite::version_number() >= SQLITE_VERSION_MIN,
+            "SQLite {} has the WAL-reset bug; 3.51.3 or newer is needed",
+            rusqlite::version()
+        );
+        let lock = lock(path)?;
+        let mut connection = Connection::open(path)
+            .with_context(|| format!("cannot open the store {}", path.display()))?;
+        connection.pragma_update(None, "page_size", 4096)?;
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        let mode: String =
+            connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+        ensure!(
+            mode == "wal",
+            "cannot switch {} to write-ahead logging (it answers {mode:?})",
+            path.display()
+        );
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "foreign_keys", "ON")?;
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
+        connection.pragma_update(None, "cache_size", -8000)?;
+        connection.pragma_update(None, "trusted_schema", "OFF")?;
+        connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+        connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
+        connection.busy_timeout(std::time::Duration::from_secs(5))?;
+        connection.set_prepared_statement_cache_capacity(64);
+        let id: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+        let tables: i64 =
+            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        ensure!(
+            id == APPLICATION_ID || tables == 0,
+            "{} is a database, but not one of pumphouse",
+            path.display()
+        );
+        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+        Migrations::from_slice(MIGRATIONS)
+            .to_latest(&mut connection)
+            .with_context(|| format!("cannot bring {} up to date", path.display()))?;
+        Ok(Self {
+            connection,
+            texts: Texts::default(),
+            site,
+            failure: None,
+            _lock: lock,
+        })
+    }
+
+    /// Begins a transaction unless one is open.
+    pub fn begin(&mut self) -> rusqlite::Result<()> {
+        if self.connection.is_autocommit() {
+            self.connection.execute_batch("BEGIN IMMEDIATE")
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Commits what is open; when it returns, it is on the disk.
+    pub fn commit(&mut self) -> rusqlite::Result<()> {
+        if self.connection.is_autocommit() {
+            Ok(())
+        } else {
+            self.connection.execute_batch("COMMIT")
+        }
+    }
+
+    /// Takes back what is open.
+    pub fn roll_back(&mut self) {
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.connection.execute_batch("ROLLBACK")
+        {
+            log::error!(cause = error.to_string(); "cannot take back a failed step");
+        }
+    }
+
+    /// Changes the MQTT face.
+    pub fn set_face(&mut self, site: Option<outbox::Face>) {
+        self.site = site;
+    }
+
+    /// Writes a step into the open transaction.
+    pub fn write(&mut self, step: &Step) -> anyhow::Result<()> {
+        self.insert_rows(&step.rows)?;
+        self.write_transitions(step)?;
+        self.write_figures(&step.effects)?;
+        self.write_checkpoints(&step.effects.checkpoints)?;
+        for record in &step.files {
+            self.save_file(record)?;
+        }
+        for (path, reject) in &step.rejects {
+            self.save_reject(path, reject)?;
+        }
+        if let Some(newest) = step.rows.last() {
+            self.show_newest(newest)?;
+        }
+        Ok(())
+    }
+}
+
+/// Keeps a second writer out: the daemon and `ingest` would each believe in a station of their own.
+fn lock(path: &Path) -> anyhow::Result<File> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let lock = File::create(&name)
+        .with_context(|| format!("cannot create {}", Path::new(&name).display()))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => anyhow::bail!(
+            "another pumphouse is writing to {}; while the daemon runs, put files into a watched folder instead",
+            path.display()
+        ),
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock {}", path.display()))
+        }
+    }
+}
+
+/// Opens a store for reading only.
+pub fn open_read_only(path: &Path) -> anyhow::Result<Connection> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+        .with_context(|| format!("cannot open the store {}", path.display()))?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.pragma_update(None, "query_only", "ON")?;
+    Ok(connection)
+}
+
+/// Writes local times, remembering the date: a day's rows share it.
+#[derive(Debug, Default)]
+struct Texts {
+    day: Option<Day>,
+    text: [u8; 19],
+}
+
+impl Texts {
+    /// `YYYY-MM-DD HH:MM:SS` of a local minute.
+    fn local(&mut self, local: LocalMinute) -> &str {
+        let at = crate::calendar::Local { minute: local };
+        if self.day != Some(at.day()) {
+            let date = date_text(at.day());
+            self.text[..10].copy_from_slice(&date.as_bytes()[..10]);
+            self.text[10..].copy_from_slice(b" 00:00:00");
+            self.day = Some(at.day());
+        }
+        let (hour, minute) = (at.hour() as u8, (at.minute_of_day() % 60) as u8);
+        self.text[11..13].copy_from_slice(&[b'0' + hour / 10, b'0' + hour % 10]);
+        self.text[14..16].copy_from_slice(&[b'0' + minute / 10, b'0' + minute % 10]);
+        std::str::from_utf8(&self.text).expect("digits and separators")
+    }
+}

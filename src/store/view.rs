@@ -1,0 +1,127 @@
+//! Questions that `status` asks of a store, on a connection for reading only.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::open_read_only;
+use crate::calendar::Minute;
+
+/// A store, open for reading.
+pub struct View {
+    connection: Connection,
+}
+
+/// An open alert.
+#[derive(Debug, serde::Serialize)]
+pub struct OpenAlert {
+    /// Rule code.
+    pub rule: String,
+    /// Pump, for a rule that looks at each.
+    pub pump: Option<String>,
+    /// Severity.
+    pub severity: String,
+    /// Since when, local time.
+    pub since: String,
+    /// What it says.
+    pub message: String,
+}
+
+/// Totals over all files.
+#[derive(Debug, Default, serde::Serialize)]
+pub struct Totals {
+    /// Files read.
+    pub files: i64,
+    /// Records kept.
+    pub kept: i64,
+    /// Lines and values rejected.
+    pub rejected: i64,
+}
+
+impl View {
+    /// Opens a store.
+    pub fn open(path: &Path) -> anyhow::Result<Self> {
+        Ok(Self {
+            connection: open_read_only(path)?,
+        })
+    }
+
+    /// The newest row's minute and local time.
+    pub fn newest_row(&self) -> anyhow::Result<Option<(Minute, String)>> {
+        let row = self.connection.query_row(
+            "SELECT ts, timestamp FROM readings_wide ORDER BY ts DESC LIMIT 1",
+            [],
+            |row| Ok((row.get::<_, i64>(0)? / 60, row.get(1)?)),
+        );
+        Ok(row.optional()?)
+    }
+
+    /// A count.
+    pub fn count(&self, table: Table) -> anyhow::Result<i64> {
+        let sql = match table {
+            Table::Rows => "SELECT count(*) FROM readings_wide",
+            Table::Alerts => "SELECT count(*) FROM alerts_log",
+            Table::Rejects => "SELECT coalesce(sum(count), 0) FROM ingest_rejects",
+            Table::EventsWaiting => "SELECT count(*) FROM mqtt_outbox",
+            Table::StatesWaiting => "SELECT count(*) FROM mqtt_states WHERE sent < revision",
+        };
+        Ok(self.connection.query_row(sql, [], |row| row.get(0))?)
+    }
+
+    /// Totals over the files.
+    pub fn totals(&self) -> anyhow::Result<Totals> {
+        let sql =
+            "SELECT count(*), coalesce(sum(kept), 0), coalesce(sum(rejected), 0) FROM ingest_files";
+        Ok(self.connection.query_row(sql, [], |row| {
+            Ok(Totals {
+                files: row.get(0)?,
+                kept: row.get(1)?,
+                rejected: row.get(2)?,
+            })
+        })?)
+    }
+
+    /// Open alerts, most urgent first.
+    pub fn open_alerts(&self) -> anyhow::Result<Vec<OpenAlert>> {
+        let mut statement = self.connection.prepare(
+            "SELECT rule, pump, severity, timestamp, message FROM alerts_log WHERE resolved = 0 ORDER BY \
+             CASE severity WHEN 'CRITICAL' THEN 0 WHEN 'HIGH' THEN 1 WHEN 'WARNING' THEN 2 ELSE 3 END, id",
+        )?;
+        let alerts = statement.query_map([], |row| {
+            Ok(OpenAlert {
+                rule: row.get(0)?,
+                pump: row.get(1)?,
+                severity: row.get(2)?,
+                since: row.get(3)?,
+                message: row.get(4)?,
+            })
+        })?;
+        Ok(alerts.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Minutes of designed suppression in the last days with any: date, rule, minutes; newest first.
+    pub fn suppressed(&self, most: usize) -> anyhow::Result<Vec<(String, String, i64)>> {
+        let mut statement = self.connection.prepare(
+            "SELECT date, rule, minutes FROM alerts_suppressed ORDER BY date DESC, rule LIMIT ?",
+        )?;
+        let rows = statement.query_map([most as i64], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+}
+
+/// What can be counted.
+#[derive(Clone, Copy, Debug)]
+pub enum Table {
+    /// Rows of `readings_wide`.
+    Rows,
+    /// Rows of `alerts_log`.
+    Alerts,
+    /// Rejected lines and values.
+    Rejects,
+    /// Events that the broker has not acknowledged.
+    EventsWaiting,
+    /// Retained states that the broker has not acknowledged.
+    StatesWaiting,
+}

@@ -1,0 +1,130 @@
+//! The one writer: a thread that owns the store, so that the next rows are derived while the last ones are written.
+
+use std::{
+    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    thread::JoinHandle,
+};
+
+use anyhow::{Context, anyhow};
+
+use super::{Step, Store};
+
+/// Steps that may wait: enough to keep both threads busy, few enough to keep memory flat.
+const STEPS_WAITING_MAX: usize = 2;
+/// Rows after which a backlog is committed.
+const ROWS_PER_COMMIT: usize = 30_000;
+
+type Call = Box<dyn FnOnce(&mut Store) + Send>;
+
+enum Job {
+    Write(Step),
+    Call(Call),
+}
+
+/// A handle to the writer.
+pub struct Writer {
+    jobs: SyncSender<Job>,
+    thread: JoinHandle<()>,
+}
+
+impl Writer {
+    /// Starts the writer.
+    pub fn start(store: Store) -> anyhow::Result<Self> {
+        let (jobs, queue) = sync_channel(STEPS_WAITING_MAX);
+        let thread = std::thread::Builder::new()
+            .name("store".into())
+            .spawn(move || run(store, &queue))
+            .context("cannot start the writer")?;
+        Ok(Self { jobs, thread })
+    }
+
+    /// Hands a step over; what goes wrong with it comes back from the next [`Writer::commit`].
+    pub fn write(&self, step: Step) -> anyhow::Result<()> {
+        self.jobs
+            .send(Job::Write(step))
+            .map_err(|_| anyhow!("the writer has stopped"))
+    }
+
+    /// Runs something on the store behind all steps handed over so far.
+    pub fn call<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut Store) -> anyhow::Result<T> + Send + 'static,
+    ) -> anyhow::Result<T> {
+        let (answer, answered) = sync_channel(1);
+        let job = Job::Call(Box::new(move |store| {
+            // Nobody waits any more when the caller is gone.
+            let _ = answer.send(call(store));
+        }));
+        self.jobs
+            .send(job)
+            .map_err(|_| anyhow!("the writer has stopped"))?;
+        answered.recv().context("the writer has stopped")?
+    }
+
+    /// Commits all steps handed over so far. When it fails, all since the last commit are taken back.
+    pub fn commit(&self) -> anyhow::Result<()> {
+        self.call(|store| {
+            store.settle()?;
+            store.commit().context("cannot commit")
+        })
+    }
+
+    /// Stops behind all steps handed over; what is not committed is taken back.
+    pub fn stop(self) {
+        drop(self.jobs);
+        if self.thread.join().is_err() {
+            log::error!("the writer ended in a panic");
+        }
+    }
+}
+
+fn run(mut store: Store, queue: &Receiver<Job>) {
+    let mut rows = 0;
+    while let Ok(job) = queue.recv() {
+        match job {
+            Job::Write(step) => {
+                rows += step.rows.len();
+                store.attempt(&step);
+                if rows >= ROWS_PER_COMMIT && store.is_sound() {
+                    rows = 0;
+                    store.attempt_commit();
+                }
+            }
+            Job::Call(call) => call(&mut store),
+        }
+    }
+    store.roll_back();
+}
+
+impl Store {
+    /// Writes a step; after a failure nothing is written until [`Store::settle`] has told of it.
+    fn attempt(&mut self, step: &Step) {
+        if self.failure.is_some() {
+            return;
+        }
+        let written = self
+            .begin()
+            .map_err(anyhow::Error::from)
+            .and_then(|()| self.write(step));
+        self.failure = written.err();
+    }
+
+    fn attempt_commit(&mut self) {
+        self.failure = self.commit().err().map(anyhow::Error::from);
+    }
+
+    fn is_sound(&self) -> bool {
+        self.failure.is_none()
+    }
+
+    /// Tells of a failure since the last time, taking back what it left half done.
+    fn settle(&mut self) -> anyhow::Result<()> {
+        match self.failure.take() {
+            None => Ok(()),
+            Some(error) => {
+                self.roll_back();
+                Err(error.context("cannot store what was read"))
+            }
+        }
+    }
+}
