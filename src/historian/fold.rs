@@ -161,7 +161,6 @@ pub struct Fold {
     shown: BTreeMap<Minute, Packed>,
     unmapped: BTreeMap<i64, Reject>,
     rejects: Vec<Reject>,
-    fields: Fields,
     /// The header is unusable: nothing in the file can be read.
     refused: bool,
 }
@@ -195,7 +194,6 @@ impl Fold {
             shown: BTreeMap::new(),
             unmapped: BTreeMap::new(),
             rejects: Vec::new(),
-            fields: Fields::default(),
             refused: false,
         }
     }
@@ -212,6 +210,7 @@ impl Fold {
 
     /// Folds whole lines of UTF-8 text; `now` is the wall clock's minute.
     pub fn read(&mut self, text: &[u8], now: Minute) {
+        let mut fields = Fields::default();
         let mut rest = text;
         while !rest.is_empty() {
             let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
@@ -219,7 +218,7 @@ impl Fold {
             rest = &rest[(end + 1).min(rest.len())..];
             self.line += 1;
             if !self.read_usual(line) {
-                self.read_any(line, now);
+                self.read_any(line, &mut fields, now);
             }
         }
     }
@@ -269,7 +268,7 @@ impl Fold {
         true
     }
 
-    fn read_any(&mut self, raw: &[u8], now: Minute) {
+    fn read_any(&mut self, raw: &[u8], fields: &mut Fields, now: Minute) {
         let line = trim(raw.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(raw));
         if line.is_empty() {
             return;
@@ -288,12 +287,10 @@ impl Fold {
             self.reject(line, "the file's header cannot be read");
             return;
         }
-        let mut fields = std::mem::take(&mut self.fields);
         let (written, verdict) = fields.read(line, &self.columns);
         if let Err(reason) = self.read_fields(&written, verdict, now) {
             self.reject(line, reason);
         }
-        self.fields = fields;
     }
 
     fn read_fields(

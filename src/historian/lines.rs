@@ -110,11 +110,22 @@ pub struct Written<'a> {
 }
 
 /// Splits lines into fields, quoted ones included.
-#[derive(Default)]
 pub struct Fields {
+    reader: csv_core::Reader,
     buffer: Vec<u8>,
     ends: Vec<usize>,
     open_quote: bool,
+}
+
+impl Default for Fields {
+    fn default() -> Self {
+        Self {
+            reader: csv_core::Reader::new(),
+            buffer: Vec::new(),
+            ends: Vec::new(),
+            open_quote: false,
+        }
+    }
 }
 
 impl Fields {
@@ -122,8 +133,9 @@ impl Fields {
     fn split(&mut self, line: &[u8]) {
         self.buffer.resize(line.len() + 1, 0);
         self.ends.resize(line.len() + 2, 0);
-        // A reader of its own for each line: a quote left open ends with its line instead of swallowing the file.
-        let mut reader = csv_core::ReaderBuilder::new().build();
+        // A quote left open ends with its line instead of swallowing the file.
+        let reader = &mut self.reader;
+        reader.reset();
         let (_, _, written, ends) = reader.read_record(line, &mut self.buffer, &mut self.ends);
         let (mut written, mut ends) = (written, ends);
         let (result, _, more, more_ends) =

@@ -5,13 +5,13 @@ use std::sync::LazyLock;
 use anyhow::Context;
 use rusqlite::{CachedStatement, OptionalExtension, Row, types::ValueRef};
 
-use super::{NewRow, Store};
+use super::{NewRow, Store, Texts};
 use crate::{
-    calendar::Minute,
+    calendar::{Local, LocalMinute, Minute},
     derive::{Derived, FLAGS},
     historian::fold::MinuteRecords,
     station::Reading,
-    tags::{COLUMNS, NO_VALUES, TAGS, Values, is_command},
+    tags::{COLUMNS, NO_VALUES, TAGS, is_command},
 };
 
 /// The derived columns, in the order in which they are bound and read.
@@ -27,6 +27,17 @@ const DERIVED: [&str; 10] = [
     "flow_z_score",
     "flow_slope_10",
 ];
+/// The columns that say when a row is.
+const WHEN: [&str; 6] = [
+    "ts",
+    "timestamp",
+    "date",
+    "hour",
+    "day_of_week",
+    "is_weekend",
+];
+/// Bound places before the raw values: when, and the marker.
+const BEFORE_VALUES: usize = WHEN.len() + 1;
 /// Columns of a row that are computed.
 const COMPUTED: usize = DERIVED.len() + FLAGS.len();
 
@@ -40,18 +51,18 @@ fn join(columns: impl Iterator<Item = &'static str>) -> String {
 
 static INSERT: LazyLock<String> = LazyLock::new(|| {
     let columns = join(
-        ["ts", "timestamp", "marker"]
-            .into_iter()
+        WHEN.into_iter()
+            .chain(["marker"])
             .chain(COLUMNS)
             .chain(computed_columns()),
     );
-    let places = vec!["?"; 3 + TAGS + COMPUTED].join(", ");
+    let places = vec!["?"; BEFORE_VALUES + TAGS + COMPUTED].join(", ");
     format!("INSERT INTO readings_wide ({columns}) VALUES ({places})")
 });
 
 static UPSERT_RAW: LazyLock<String> = LazyLock::new(|| {
-    let columns = join(["ts", "timestamp", "marker"].into_iter().chain(COLUMNS));
-    let places = vec!["?"; 3 + TAGS].join(", ");
+    let columns = join(WHEN.into_iter().chain(["marker"]).chain(COLUMNS));
+    let places = vec!["?"; BEFORE_VALUES + TAGS].join(", ");
     let updates = ["marker"]
         .into_iter()
         .chain(COLUMNS)
@@ -143,13 +154,24 @@ fn bind(
     }
 }
 
-fn bind_values(
+/// Binds when a row is, its marker and its raw values.
+fn bind_records(
     statement: &mut CachedStatement<'_>,
-    from: usize,
-    values: &Values,
+    texts: &mut Texts,
+    records: &MinuteRecords,
+    local: LocalMinute,
 ) -> rusqlite::Result<()> {
-    for (slot, &value) in values.iter().enumerate() {
-        bind(statement, from + slot, value, is_command(slot))?;
+    let at = Local { minute: local };
+    let text = texts.local(local);
+    statement.raw_bind_parameter(1, records.minute * 60)?;
+    statement.raw_bind_parameter(2, text)?;
+    statement.raw_bind_parameter(3, &text[..10])?;
+    statement.raw_bind_parameter(4, at.hour())?;
+    statement.raw_bind_parameter(5, at.day_of_week())?;
+    statement.raw_bind_parameter(6, matches!(at.day_of_week(), 0 | 6))?;
+    statement.raw_bind_parameter(BEFORE_VALUES, marker(records.from_b))?;
+    for (slot, &value) in records.values.iter().enumerate() {
+        bind(statement, 1 + BEFORE_VALUES + slot, value, is_command(slot))?;
     }
     Ok(())
 }
@@ -247,11 +269,8 @@ impl Store {
             derived,
         } in rows
         {
-            statement.raw_bind_parameter(1, records.minute * 60)?;
-            statement.raw_bind_parameter(2, self.texts.local(*local))?;
-            statement.raw_bind_parameter(3, marker(records.from_b))?;
-            bind_values(&mut statement, 4, &records.values)?;
-            bind_computed(&mut statement, 4 + TAGS, &computed(derived))?;
+            bind_records(&mut statement, &mut self.texts, records, *local)?;
+            bind_computed(&mut statement, 1 + BEFORE_VALUES + TAGS, &computed(derived))?;
             statement.raw_execute()?;
             save_stamps(&self.connection, records)?;
         }
@@ -278,10 +297,7 @@ impl Store {
                 }
             };
             let mut upsert = self.connection.prepare_cached(&UPSERT_RAW)?;
-            upsert.raw_bind_parameter(1, minute * 60)?;
-            upsert.raw_bind_parameter(2, self.texts.local(*local))?;
-            upsert.raw_bind_parameter(3, marker(merged.from_b))?;
-            bind_values(&mut upsert, 4, &merged.values)?;
+            bind_records(&mut upsert, &mut self.texts, &merged, *local)?;
             upsert.raw_execute()?;
             save_stamps(&self.connection, &merged)?;
             changed = Some(changed.map_or((minute, minute), |(first, last)| {
