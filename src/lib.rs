@@ -1,10 +1,12 @@
 //! Pumphouse core.
+pub mod app;
 pub mod calendar;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod derive;
 pub mod historian;
+pub mod logging;
 pub mod pipeline;
 pub mod plant;
 pub mod publish;

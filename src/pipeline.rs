@@ -7,8 +7,10 @@ use crate::{
     calendar::{Calendar, Minute},
     historian::files::Piece,
     plant::Plant,
+    rules::{CATALOGUE, engine::Kind},
     station::{Effects, Station},
     store::{NewRow, Step, reading, writer::Writer},
+    tags::pump_name,
 };
 
 /// How much later than `delivery_delay_min` a minute may come and still be news, min.
@@ -57,6 +59,16 @@ impl Pipeline {
     /// The newest minute looked at.
     pub fn clock(&self) -> Option<Minute> {
         self.station.as_ref().and_then(Station::clock)
+    }
+
+    /// Takes back what is not committed and goes on where the store stands: after a failure to store.
+    pub fn recover(&mut self) -> anyhow::Result<()> {
+        let plant = self.plant.clone();
+        self.station = Some(self.writer.call(move |store| {
+            store.forget_failure();
+            store.load_station(&plant)
+        })?);
+        Ok(())
     }
 
     /// Changes the plant's settings from the next minute on.
@@ -111,6 +123,7 @@ impl Pipeline {
         }
         self.station = Some(station);
         intake.alerts = effects.raised();
+        tell(&effects, news_from);
         let rejects = rejects
             .into_iter()
             .map(|reject| (record.path.clone(), reject))
@@ -138,6 +151,7 @@ impl Pipeline {
         }
         station.standing(&self.plant, &mut effects);
         let news_from = self.news_from(now);
+        tell(&effects, news_from);
         self.writer.write(Step {
             effects,
             by_wall_clock: true,
@@ -154,5 +168,29 @@ impl Pipeline {
     /// Stops the writer; what is not committed is taken back.
     pub fn stop(self) {
         self.writer.stop();
+    }
+}
+
+/// Writes alerts that are news into the log; an alert's severity is a field, not a level.
+fn tell(effects: &Effects, news_from: Minute) {
+    for transition in effects
+        .transitions
+        .iter()
+        .filter(|transition| transition.minute >= news_from)
+    {
+        let rule = CATALOGUE[transition.rule].code;
+        let pump = transition.subject.map_or("", pump_name);
+        match &transition.kind {
+            Kind::Raised {
+                severity,
+                value,
+                message,
+            } => {
+                log::info!(rule, pump, severity = severity.name(), value, message = message.as_str(); "alert raised");
+            }
+            Kind::Resolved { raised } => {
+                log::info!(rule, pump, duration_min = transition.minute - raised; "alert resolved");
+            }
+        }
     }
 }

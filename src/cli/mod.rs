@@ -3,9 +3,14 @@
 //! Exit codes: 0 fine; 1 failed at run time; 2 wrong usage; 78 bad config.
 
 mod check;
+#[cfg(feature = "demo-broker")]
+mod demo;
 mod ingest;
+pub use ingest::marker_warning;
 mod rules;
+mod run;
 mod simulate;
+mod status;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -40,8 +45,12 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
+    #[cfg(feature = "demo-broker")]
+    Demo(demo::Demo),
+    Run(run::Run),
     Ingest(ingest::Ingest),
     Check(check::Check),
+    Status(status::Status),
     Rules(rules::Rules),
     Simulate(simulate::Simulate),
 }
@@ -64,8 +73,12 @@ impl ConfigFile {
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.verb {
+        #[cfg(feature = "demo-broker")]
+        Verb::Demo(verb) => verb.run(),
+        Verb::Run(verb) => verb.run(),
         Verb::Ingest(verb) => verb.run(),
         Verb::Check(verb) => verb.run(),
+        Verb::Status(verb) => verb.run(),
         Verb::Rules(verb) => verb.run(),
         Verb::Simulate(verb) => verb.run(),
     };
@@ -88,47 +101,6 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error
         .downcast_ref::<std::io::Error>()
         .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
-}
-
-/// Log to the journal where there is one, otherwise to standard error.
-fn start_log() {
-    struct Stderr;
-    impl log::Log for Stderr {
-        fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
-            metadata.level() <= log::max_level()
-        }
-
-        fn log(&self, record: &log::Record<'_>) {
-            struct Keys(String);
-            impl<'kvs> log::kv::VisitSource<'kvs> for Keys {
-                fn visit_pair(
-                    &mut self,
-                    key: log::kv::Key<'kvs>,
-                    value: log::kv::Value<'kvs>,
-                ) -> Result<(), log::kv::Error> {
-                    self.0.push_str(&format!(" {key}={value}"));
-                    Ok(())
-                }
-            }
-            if self.enabled(record.metadata()) {
-                let mut keys = Keys(String::new());
-                if record.key_values().visit(&mut keys).is_ok() {
-                    eprintln!("{:5} {}{}", record.level(), record.args(), keys.0);
-                }
-            }
-        }
-
-        fn flush(&self) {}
-    }
-    let in_journal = systemd_journal_logger::connected_to_journal()
-        && systemd_journal_logger::JournalLog::new()
-            .and_then(|journal| Ok(journal.install().is_ok()))
-            .unwrap_or(false);
-    if !in_journal {
-        // Only a second logger can be refused, and there is none.
-        let _ = log::set_logger(&Stderr);
-    }
-    log::set_max_level(log::LevelFilter::Info);
 }
 
 /// Prints a report as JSON.

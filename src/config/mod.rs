@@ -411,6 +411,12 @@ fn mqtt(root: &Section<'_>, folder: &Path) -> Option<Mqtt> {
         ca_file: file("ca_file"),
         client_auth,
     };
+    if believed.client_auth.is_some() && believed.ca_file.is_none() {
+        mqtt.fault(
+            "client_cert_file",
+            "needs ca_file: the authority that signed the broker's certificate",
+        );
+    }
     if !tls && (believed.ca_file.is_some() || believed.client_auth.is_some()) {
         mqtt.fault("url", "has certificates but no TLS; write mqtts://");
     }

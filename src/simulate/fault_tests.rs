@@ -332,25 +332,13 @@ fn torn_last_line() {
 }
 
 #[test]
-fn an_injected_fault_begins_with_the_next_minute() {
-    let mut sim = simulator(1, "[]");
-    run(&mut sim, 100);
-    sim.inject(Fault::new(FaultKind::AllOn, START, 5));
-    let rows = rows(&run(&mut sim, 6));
-    assert!(rows[..5].iter().all(|row| running(row) == PUMPS));
-    sim.inject(Fault::new(FaultKind::PumpTrip, START, 2).on_pumps(&[0, 99]));
-    run(&mut sim, 3);
-}
-
-#[test]
 fn without_pump_numbers_the_pumps_in_duty_are_hit() {
-    for (kind, _) in FaultKind::ALL {
+    for (kind, name) in FaultKind::ALL {
         if kind.usual_pumps() > 0 {
-            let mut sim = simulator(1, "[]");
+            let mut sim = simulator(1, &script(name, 20, ""));
             run(&mut sim, BEGIN as u32);
-            sim.inject(Fault::new(kind, START, 20));
             let text = run(&mut sim, 20);
-            assert!(rows(&text).iter().any(|row| running(row) > 0));
+            assert!(rows(&text).iter().any(|row| running(row) > 0), "{name}");
         }
     }
 }

@@ -225,6 +225,12 @@ impl FaultScript {
         Self { faults }
     }
 
+    /// The script with more faults.
+    pub fn with(mut self, more: impl IntoIterator<Item = Fault>) -> Self {
+        self.faults.extend(more);
+        Self::from_faults(self.faults)
+    }
+
     /// The faults, ordered by their start.
     pub fn faults(&self) -> &[Fault] {
         &self.faults

@@ -23,7 +23,7 @@
 //! A minute's values are those at its end: the day total includes the minute's own volume.
 //! Local time is civil time without daylight saving; every day has 1440 minutes.
 //!
-//! A [`FaultScript`] or [`Simulator::inject`] disturbs process, instruments or the written
+//! A [`FaultScript`] disturbs process, instruments or the written
 //! lines. The level control reads the true level, so that faults of the level tag leave the
 //! process alone. The same seed, start and faults give the same bytes.
 
@@ -122,12 +122,6 @@ impl Simulator {
     /// Local time of the minute that comes next.
     pub fn next_time(&self) -> DateTime {
         self.now
-    }
-
-    /// Raises a fault now, from the next minute on; its own start is not used.
-    pub fn inject(&mut self, mut fault: Fault) {
-        fault.start = self.now;
-        self.pending.push(fault);
     }
 
     /// Simulates the next minute and appends its export lines to `out`; returns the

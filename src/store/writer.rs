@@ -19,6 +19,7 @@ type Call = Box<dyn FnOnce(&mut Store) + Send>;
 enum Job {
     Write(Step),
     Call(Call),
+    Stop,
 }
 
 /// A handle to the writer.
@@ -50,15 +51,7 @@ impl Writer {
         &self,
         call: impl FnOnce(&mut Store) -> anyhow::Result<T> + Send + 'static,
     ) -> anyhow::Result<T> {
-        let (answer, answered) = sync_channel(1);
-        let job = Job::Call(Box::new(move |store| {
-            // Nobody waits any more when the caller is gone.
-            let _ = answer.send(call(store));
-        }));
-        self.jobs
-            .send(job)
-            .map_err(|_| anyhow!("the writer has stopped"))?;
-        answered.recv().context("the writer has stopped")?
+        self::call(&self.jobs, call)
     }
 
     /// Commits all steps handed over so far. When it fails, all since the last commit are taken back.
@@ -69,13 +62,52 @@ impl Writer {
         })
     }
 
+    /// A handle that takes acknowledged messages out of the store.
+    pub fn acknowledger(&self) -> Acknowledger {
+        Acknowledger {
+            jobs: self.jobs.clone(),
+        }
+    }
+
     /// Stops behind all steps handed over; what is not committed is taken back.
     pub fn stop(self) {
-        drop(self.jobs);
+        // When the send fails, the thread has ended already.
+        let _ = self.jobs.send(Job::Stop);
         if self.thread.join().is_err() {
             log::error!("the writer ended in a panic");
         }
     }
+}
+
+/// Takes acknowledged messages out of the store.
+#[derive(Clone)]
+pub struct Acknowledger {
+    jobs: SyncSender<Job>,
+}
+
+impl Acknowledger {
+    /// Takes out events by id and marks states by topic and revision as sent; waits until that is on the disk.
+    pub fn acknowledge(&self, events: Vec<i64>, states: Vec<(String, i64)>) -> anyhow::Result<()> {
+        call(&self.jobs, move |store| {
+            store.settle()?;
+            store.acknowledge(&events, &states)?;
+            store.commit().context("cannot commit")
+        })
+    }
+}
+
+fn call<T: Send + 'static>(
+    jobs: &SyncSender<Job>,
+    call: impl FnOnce(&mut Store) -> anyhow::Result<T> + Send + 'static,
+) -> anyhow::Result<T> {
+    let (answer, answered) = sync_channel(1);
+    let job = Job::Call(Box::new(move |store| {
+        // Nobody waits any more when the caller is gone.
+        let _ = answer.send(call(store));
+    }));
+    jobs.send(job)
+        .map_err(|_| anyhow!("the writer has stopped"))?;
+    answered.recv().context("the writer has stopped")?
 }
 
 fn run(mut store: Store, queue: &Receiver<Job>) {
@@ -91,6 +123,7 @@ fn run(mut store: Store, queue: &Receiver<Job>) {
                 }
             }
             Job::Call(call) => call(&mut store),
+            Job::Stop => break,
         }
     }
     store.roll_back();
@@ -115,6 +148,12 @@ impl Store {
 
     fn is_sound(&self) -> bool {
         self.failure.is_none()
+    }
+
+    /// Takes back what a failure left half done, without a word: it has been told of.
+    pub fn forget_failure(&mut self) {
+        self.failure = None;
+        self.roll_back();
     }
 
     /// Tells of a failure since the last time, taking back what it left half done.

@@ -1,0 +1,443 @@
+//! The daemon: wires the parts, owns the loop and the shutdown. The only module that knows all the others.
+//!
+//! One thread takes the plant's data: scan, read, derive, commit, tick. The async side has the signals, the broker and
+//! the watchdog, which is fed only while that loop gets on.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    },
+    time::Duration,
+};
+
+use anyhow::Context;
+use sd_notify::NotifyState;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{Notify, watch},
+};
+
+use crate::{
+    calendar::Calendar,
+    clock::Clock,
+    config::Config,
+    historian::watch::{Hint, Trouble, Watch},
+    pipeline::{Intake, Pipeline},
+    publish::{self, Publisher},
+    store::{Store, writer::Writer},
+};
+
+/// How long to wait before the store is tried again after a failure, s.
+const STORE_RETRY_S: u64 = 5;
+/// Rows in one pass from which a word about them is due.
+const ROWS_WORTH_A_WORD: u64 = 100;
+/// Keys that a running daemon cannot change: the store's rows depend on them.
+const NEED_RESTART: [&str; 3] = ["site.id", "site.timezone", "storage.path"];
+
+/// What the loop is told.
+enum Command {
+    /// Something changed in a watched folder.
+    Look,
+    /// The config has changed.
+    Reload(Box<Config>),
+    /// Finish and end.
+    Stop,
+}
+
+/// Runs the daemon until SIGTERM or SIGINT. `path` is the config file that SIGHUP reads again.
+pub fn run(path: PathBuf, config: Config, clock: Clock) -> anyhow::Result<()> {
+    // Only a second provider can be refused, and that is the same one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start")?;
+    runtime.block_on(Daemon::start(path, config, clock)?.serve())
+}
+
+struct Daemon {
+    path: PathBuf,
+    config: Config,
+    clock: Clock,
+    committed: Arc<Notify>,
+    progress: Arc<AtomicU64>,
+    commands: Sender<Command>,
+    plant_loop: std::thread::JoinHandle<()>,
+    ended: watch::Receiver<bool>,
+    acknowledger: crate::store::writer::Acknowledger,
+}
+
+impl Daemon {
+    fn start(path: PathBuf, config: Config, clock: Clock) -> anyhow::Result<Self> {
+        log::info!(version = env!("CARGO_PKG_VERSION"), site = config.site_id.as_str(), store = config.store.display().to_string(); "pumphouse starts");
+        for &section in &config.unused_sections {
+            log::info!(section; "the section is checked but not used by this version");
+        }
+        let store = Store::open(&config.store, publish::face(&config))?;
+        let writer = Writer::start(store)?;
+        let acknowledger = writer.acknowledger();
+        let pipeline = Pipeline::new(
+            config.plant.clone(),
+            writer,
+            config.historian.delivery_delay_min,
+        )?;
+        let (commands, queue) = channel();
+        let committed = Arc::new(Notify::new());
+        let progress = Arc::new(AtomicU64::new(0));
+        let (ending, ended) = watch::channel(false);
+        let plant_loop = PlantLoop {
+            watch: open_watch(&config, &pipeline)?,
+            hint: None,
+            config: config.clone(),
+            pipeline,
+            clock,
+            committed: committed.clone(),
+            progress: progress.clone(),
+            commands: commands.clone(),
+        };
+        let thread = std::thread::Builder::new()
+            .name("plant".into())
+            .spawn(move || {
+                plant_loop.run(&queue);
+                // Nobody listens any more when the daemon has gone.
+                let _ = ending.send(true);
+            });
+        let plant_loop = thread.context("cannot start the plant's thread")?;
+        Ok(Self {
+            path,
+            config,
+            clock,
+            committed,
+            progress,
+            commands,
+            plant_loop,
+            ended,
+            acknowledger,
+        })
+    }
+
+    async fn serve(mut self) -> anyhow::Result<()> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hang_up = signal(SignalKind::hangup())?;
+        let mut ended = self.ended.clone();
+        let (mut stopping, mut publisher) = self.publish();
+        let watchdog = tokio::spawn(feed_watchdog(self.progress.clone()));
+        notify(&[
+            NotifyState::Ready,
+            NotifyState::Status("watching the exports"),
+        ]);
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = ended.wait_for(|&ended| ended) => break,
+                _ = hang_up.recv() => {
+                    let before = self.config.mqtt.clone();
+                    self.reload();
+                    if self.config.mqtt != before {
+                        say_farewell(&stopping, publisher).await;
+                        (stopping, publisher) = self.publish();
+                    }
+                }
+            }
+        }
+        notify(&[
+            NotifyState::Stopping,
+            NotifyState::Status("finishing the step and telling the broker"),
+        ]);
+        log::info!("pumphouse stops");
+        let ended_by_itself = *self.ended.borrow();
+        // When the loop has gone already, there is nobody to tell.
+        let _ = self.commands.send(Command::Stop);
+        let _ = self.ended.wait_for(|&ended| ended).await;
+        say_farewell(&stopping, publisher).await;
+        watchdog.abort();
+        drop(self.acknowledger);
+        anyhow::ensure!(
+            self.plant_loop.join().is_ok() && !ended_by_itself,
+            "the plant's thread ended by itself"
+        );
+        Ok(())
+    }
+
+    fn publish(&self) -> (watch::Sender<bool>, Option<tokio::task::JoinHandle<()>>) {
+        let (stop, stopping) = watch::channel(false);
+        let publisher = self
+            .config
+            .mqtt
+            .clone()
+            .zip(publish::face(&self.config))
+            .map(|(mqtt, face)| {
+                let publisher = Publisher {
+                    mqtt,
+                    face,
+                    store: self.config.store.clone(),
+                    acknowledger: self.acknowledger.clone(),
+                    committed: self.committed.clone(),
+                    stopping,
+                    clock: self.clock,
+                };
+                tokio::spawn(publisher.run())
+            });
+        (stop, publisher)
+    }
+
+    /// Reads the config again and tells what changed; a bad one leaves everything as it is.
+    fn reload(&mut self) {
+        let path = &self.path;
+        let mut config = match Config::load(path) {
+            Ok(config) => config,
+            Err(faults) => {
+                for fault in &faults.faults {
+                    log::error!(config = path.display().to_string(), fault = fault.to_string(); "the changed config is not used");
+                }
+                return;
+            }
+        };
+        let keys: std::collections::BTreeSet<_> = self
+            .config
+            .written
+            .keys()
+            .chain(config.written.keys())
+            .collect();
+        let changed: Vec<_> = keys
+            .into_iter()
+            .filter(|&key| self.config.written.get(key) != config.written.get(key))
+            .cloned()
+            .collect();
+        for key in &changed {
+            let value = |of: &Config| {
+                of.written
+                    .get(key)
+                    .cloned()
+                    .unwrap_or_else(|| "(default)".into())
+            };
+            let (from, to) = (value(&self.config), value(&config));
+            if NEED_RESTART.contains(&key.as_str()) {
+                log::warn!(key = key.as_str(), from, to; "the change needs a restart");
+            } else {
+                log::info!(key = key.as_str(), from, to; "config changed");
+            }
+        }
+        if changed.is_empty() {
+            log::info!("the config is unchanged");
+        }
+        // What the rows depend on stays as it was.
+        let mut plant = (*config.plant).clone();
+        plant.zone = self.config.plant.zone.clone();
+        config.plant = Arc::new(plant);
+        config.site_id.clone_from(&self.config.site_id);
+        config.store.clone_from(&self.config.store);
+        self.config = config.clone();
+        if self
+            .commands
+            .send(Command::Reload(Box::new(config)))
+            .is_err()
+        {
+            log::error!("the plant's thread has gone");
+        }
+    }
+}
+
+async fn say_farewell(
+    stopping: &watch::Sender<bool>,
+    publisher: Option<tokio::task::JoinHandle<()>>,
+) {
+    // Without a publisher nobody listens.
+    let _ = stopping.send(true);
+    if let Some(publisher) = publisher
+        && let Err(error) = publisher.await
+    {
+        log::error!(cause = error.to_string(); "publishing ended in a panic");
+    }
+}
+
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        log::debug!(cause = error.to_string(); "the service manager cannot be told");
+    }
+}
+
+/// Feeds the service manager's watchdog while the plant's loop gets on.
+async fn feed_watchdog(progress: Arc<AtomicU64>) {
+    let Some(period) = sd_notify::watchdog_enabled() else {
+        return;
+    };
+    let mut seen = None;
+    loop {
+        let now = progress.load(Ordering::Relaxed);
+        if seen != Some(now) {
+            seen = Some(now);
+            notify(&[NotifyState::Watchdog]);
+        }
+        tokio::time::sleep(period / 4).await;
+    }
+}
+
+/// Takes the plant's data.
+struct PlantLoop {
+    config: Config,
+    pipeline: Pipeline,
+    watch: Watch,
+    hint: Option<Hint>,
+    clock: Clock,
+    committed: Arc<Notify>,
+    progress: Arc<AtomicU64>,
+    commands: Sender<Command>,
+}
+
+fn open_watch(config: &Config, pipeline: &Pipeline) -> anyhow::Result<Watch> {
+    let records = pipeline.writer().call(|store| store.files())?;
+    let calendar = Calendar::new(config.plant.zone.clone());
+    Ok(Watch::new(
+        config.historian.format.clone(),
+        calendar,
+        config.historian.watch.clone(),
+        records,
+    ))
+}
+
+impl PlantLoop {
+    fn run(mut self, queue: &Receiver<Command>) {
+        self.listen();
+        let mut failing = false;
+        loop {
+            match self.pass() {
+                Ok(intake) => {
+                    if intake.rows + intake.late >= ROWS_WORTH_A_WORD {
+                        let Intake { rows, late, alerts } = intake;
+                        log::info!(rows, late, alerts; "exports read");
+                    }
+                    if std::mem::take(&mut failing) {
+                        log::info!("the store can be written again");
+                    }
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut failing, true) {
+                        log::error!(cause = format!("{error:#}"); "what was read cannot be stored; trying again");
+                    }
+                    std::thread::sleep(Duration::from_secs(STORE_RETRY_S));
+                    if let Err(error) = self.recover() {
+                        log::debug!(cause = format!("{error:#}"); "not yet");
+                    }
+                }
+            }
+            let pause = Duration::from_secs_f64(self.config.historian.scan_interval_s);
+            match queue.recv_timeout(pause) {
+                Ok(Command::Look) => {
+                    // One write shows as several changes; let them come together.
+                    std::thread::sleep(Duration::from_millis(50));
+                    if !self.follow(queue.try_iter()) {
+                        break;
+                    }
+                }
+                Ok(command) => {
+                    if !self.follow(std::iter::once(command)) {
+                        break;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        self.pipeline.stop();
+    }
+
+    /// Does what it is told; false when that is to stop.
+    fn follow(&mut self, commands: impl Iterator<Item = Command>) -> bool {
+        for command in commands {
+            match command {
+                Command::Look => {}
+                Command::Stop => return false,
+                Command::Reload(config) => {
+                    if let Err(error) = self.reload(*config) {
+                        log::error!(cause = format!("{error:#}"); "the changed config cannot be used");
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    fn reload(&mut self, config: Config) -> anyhow::Result<()> {
+        let face = publish::face(&config);
+        self.pipeline.writer().call(move |store| {
+            store.set_face(face);
+            Ok(())
+        })?;
+        self.pipeline
+            .set_plant(config.plant.clone(), config.historian.delivery_delay_min);
+        self.watch = open_watch(&config, &self.pipeline)?;
+        self.config = config;
+        self.listen();
+        Ok(())
+    }
+
+    /// After a failure to store: back to where the store stands.
+    fn recover(&mut self) -> anyhow::Result<()> {
+        self.pipeline.recover()?;
+        self.watch = open_watch(&self.config, &self.pipeline)?;
+        Ok(())
+    }
+
+    /// Lets the kernel's change reports wake the loop, where there are any.
+    fn listen(&mut self) {
+        let commands = self.commands.clone();
+        self.hint = Some(Hint::new(&self.config.historian.watch, move || {
+            // The loop has ended when it cannot be woken.
+            let _ = commands.send(Command::Look);
+        }));
+    }
+
+    /// Reads what is new, lets the clock pass, commits.
+    fn pass(&mut self) -> anyhow::Result<Intake> {
+        self.progress.fetch_add(1, Ordering::Relaxed);
+        let mut intake = Intake::default();
+        let (files, troubles) = self.watch.scan();
+        troubles.iter().for_each(tell);
+        for path in files {
+            let now = self.clock.minute();
+            let Self {
+                watch,
+                pipeline,
+                progress,
+                ..
+            } = self;
+            let mut warned = false;
+            let troubles = watch.read(&path, now, |piece| {
+                progress.fetch_add(1, Ordering::Relaxed);
+                if let Some(warning) =
+                    crate::cli::marker_warning(&piece.record.path, &piece.record.tally)
+                    && !std::mem::replace(&mut warned, true)
+                {
+                    log::warn!(warning; "many records are passed over for their marker");
+                }
+                let read = pipeline.feed(piece, now)?;
+                intake.rows += read.rows;
+                intake.late += read.late;
+                intake.alerts += read.alerts;
+                Ok(())
+            })?;
+            troubles.iter().for_each(tell);
+        }
+        let now = self.clock.minute();
+        self.pipeline
+            .tick(now - self.config.historian.delivery_delay_min, now)?;
+        self.pipeline.commit()?;
+        self.committed.notify_one();
+        Ok(intake)
+    }
+}
+
+fn tell(trouble: &Trouble) {
+    match trouble {
+        Trouble::Began(path, cause) => {
+            log::warn!(path = path.display().to_string(), cause = cause.as_str(); "cannot be read; it is tried again at each scan");
+        }
+        Trouble::Over(path) => log::info!(path = path.display().to_string(); "can be read again"),
+    }
+}

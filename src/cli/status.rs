@@ -1,0 +1,119 @@
+//! `pumphouse status`: how the station and its store stand.
+
+use std::fmt::Write;
+
+use anyhow::Context;
+use serde_json::json;
+
+use super::{ConfigFile, print_json, print_text};
+use crate::{
+    clock::Clock,
+    store::view::{Table, View},
+};
+
+/// Days of suppressed raises shown.
+const SUPPRESSED_MAX: usize = 12;
+
+/// Show how the station and its store stand
+///
+/// Reads the store beside a running daemon: age of the newest sample, rows, rejects, messages waiting for the broker,
+/// open alerts.
+#[derive(clap::Args)]
+pub struct Status {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Status {
+    pub fn run(self) -> anyhow::Result<()> {
+        let config = self.config.load()?;
+        let view = View::open(&config.store)
+            .context("is the daemon set up? it makes the store at its first start")?;
+        let newest = view.newest_row()?;
+        let age_min = newest
+            .as_ref()
+            .map(|(minute, _)| Clock::Wall.minute() - minute);
+        let newest = newest.map(|(_, local)| local);
+        let count = |table| view.count(table);
+        let (rows, alerts, rejects) = (
+            count(Table::Rows)?,
+            count(Table::Alerts)?,
+            count(Table::Rejects)?,
+        );
+        let (events, states) = (count(Table::EventsWaiting)?, count(Table::StatesWaiting)?);
+        let totals = view.totals()?;
+        let open = view.open_alerts()?;
+        let suppressed = view.suppressed(SUPPRESSED_MAX)?;
+        let store_bytes = std::fs::metadata(&config.store).map_or(0, |metadata| metadata.len());
+        if self.json {
+            return print_json(&json!({
+                "site": config.site_id,
+                "newest_row": newest,
+                "newest_row_age_min": age_min,
+                "rows": rows,
+                "alerts": alerts,
+                "rejects": rejects,
+                "files": totals,
+                "store_bytes": store_bytes,
+                "mqtt": config.mqtt.as_ref().map(|_| json!({ "events_waiting": events, "states_waiting": states })),
+                "open_alerts": open,
+                "suppressed_min": suppressed,
+            }));
+        }
+        let mut text = format!("site     {} ({})\n", config.site_id, config.site_name);
+        match (newest, age_min) {
+            (Some(newest), Some(age_min)) => {
+                writeln!(text, "newest   {newest}, {} ago", age(age_min))?
+            }
+            _ => writeln!(text, "newest   no row yet")?,
+        }
+        let megabytes = store_bytes as f64 / 1e6;
+        writeln!(
+            text,
+            "store    {rows} rows, {alerts} alerts, {megabytes:.1} MB"
+        )?;
+        writeln!(
+            text,
+            "exports  {} files, {} records kept, {rejects} rejected",
+            totals.files, totals.kept
+        )?;
+        match &config.mqtt {
+            Some(mqtt) => writeln!(
+                text,
+                "broker   {}:{}, {events} events and {states} states waiting",
+                mqtt.host, mqtt.port
+            )?,
+            None => writeln!(text, "broker   none in the config")?,
+        }
+        writeln!(text, "alerts   {} open", open.len())?;
+        for alert in &open {
+            let pump = alert.pump.as_deref().unwrap_or("");
+            writeln!(
+                text,
+                "  {:<8} {} {pump:<2} since {}: {}",
+                alert.severity, alert.rule, alert.since, alert.message
+            )?;
+        }
+        if !suppressed.is_empty() {
+            writeln!(
+                text,
+                "held back by design (alerts.switching_mask_min, alerts.normal_stop_pct), newest days"
+            )?;
+            for (date, rule, minutes) in &suppressed {
+                writeln!(text, "  {date} {rule} {minutes} min")?;
+            }
+        }
+        print_text(&text)
+    }
+}
+
+fn age(min: i64) -> String {
+    match min {
+        ..120 => format!("{min} min"),
+        120..2880 => format!("{} h", min / 60),
+        _ => format!("{} days", min / 1440),
+    }
+}
