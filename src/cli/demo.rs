@@ -248,7 +248,11 @@ fn line(event: &serde_json::Value) -> String {
         text("code"),
         text("pump"),
         text("transition"),
-        text(if event["transition"] == "raised" { "message" } else { "name" })
+        text(if event["transition"] == "raised" {
+            "message"
+        } else {
+            "name"
+        })
     )
 }
 
@@ -312,7 +316,12 @@ fn rounds_of_faults(from: DateTime) -> impl Iterator<Item = Fault> {
                 let start = from
                     .checked_add((round * ROUND_MIN + after_min).minutes())
                     .ok()?;
-                Some(Fault::new(kind, start, minutes).on_pumps(pumps))
+                // Twice the usual power lies beyond every rating.
+                let factor = (kind == FaultKind::Overcurrent).then_some(2.0);
+                Some(Fault {
+                    factor,
+                    ..Fault::new(kind, start, minutes).on_pumps(pumps)
+                })
             })
     })
 }

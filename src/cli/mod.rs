@@ -7,6 +7,7 @@ mod check;
 mod demo;
 mod ingest;
 pub use ingest::marker_warning;
+pub use simulate::simulated_config;
 mod rules;
 mod run;
 mod simulate;

@@ -84,3 +84,8 @@ pub fn config_text(station: &Station) -> String {
         station.tank_volume_m3
     )
 }
+
+/// A config for the simulated station as it is by default.
+pub fn simulated_config() -> String {
+    config_text(&Station::default())
+}

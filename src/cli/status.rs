@@ -47,7 +47,10 @@ impl Status {
         let totals = view.totals()?;
         let open = view.open_alerts()?;
         let suppressed = view.suppressed(SUPPRESSED_MAX)?;
-        let store_bytes = std::fs::metadata(&config.store).map_or(0, |metadata| metadata.len());
+        let wal = std::path::PathBuf::from(format!("{}-wal", config.store.display()));
+        let size =
+            |path: &std::path::Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+        let store_bytes = size(&config.store) + size(&wal);
         if self.json {
             return print_json(&json!({
                 "site": config.site_id,

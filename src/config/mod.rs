@@ -119,7 +119,10 @@ impl Config {
         };
         let read = std::fs::read_to_string(path)
             .map_err(|error| whole(format!("cannot be read: {error}")));
-        let folder = path.parent().unwrap_or(Path::new(""));
+        let folder = path
+            .parent()
+            .filter(|folder| *folder != Path::new(""))
+            .unwrap_or(Path::new("."));
         let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
         read.and_then(|text| Self::parse(&text, &folder))
             .map_err(|faults| Faults {
