@@ -1,0 +1,320 @@
+//! The real daemon on real files, with a real Mosquitto, killed, stopped and reloaded.
+
+mod broker;
+mod station;
+
+use std::{fs, io::Write, time::Duration};
+
+use broker::{Mosquitto, Panel};
+use serde_json::Value;
+use station::{Folder, tables};
+
+fn event<'a>(panel: &'a Panel, code: &str, transition: &str) -> Value {
+    panel.wait_for(&format!("{code} {transition}"), |message| {
+        let event = message.json();
+        (message.topic.ends_with("/events")
+            && event["code"] == code
+            && event["transition"] == transition)
+            .then_some(event)
+    })
+}
+
+#[test]
+fn a_panel_sees_the_raise_the_resolution_the_retained_state_and_the_will() {
+    let mosquitto = Mosquitto::start();
+    let folder = Folder::new("panel");
+    folder.configure(&format!(
+        "[mqtt]\nurl = \"mqtt://127.0.0.1:{}\"\n",
+        mosquitto.port
+    ));
+    let mut tape = folder.tape(60);
+    let panel = Panel::connect(mosquitto.port);
+    let mut daemon = folder.run();
+    panel.wait_for("online", |message| {
+        (message.topic == "pumphouse/v1/case/state" && message.json()["state"] == "online")
+            .then_some(())
+    });
+
+    tape.write(6, |row| row.power_kw[1] = 0.0);
+    let raised = event(&panel, "B-01", "raised");
+    assert_eq!(
+        (&raised["pump"], &raised["severity"], &raised["backfilled"]),
+        (&"P2".into(), &"CRITICAL".into(), &false.into())
+    );
+    assert!(
+        raised["message"]
+            .as_str()
+            .is_some_and(|text| text.contains("P2"))
+    );
+    let late_panel = Panel::connect(mosquitto.port);
+    let state = late_panel.wait_for("the retained state", |message| {
+        (message.topic == "pumphouse/v1/case/alerts/B-01/P2").then(|| message.json())
+    });
+    assert_eq!(
+        (&state["state"], &state["event_id"]),
+        (&"active".into(), &raised["event_id"])
+    );
+    let readings = late_panel.wait_for("the newest row", |message| {
+        (message.topic == "pumphouse/v1/case/readings").then(|| message.json())
+    });
+    assert_eq!(readings["p2_kwh"], 0.0);
+
+    tape.write(2, |_| {});
+    let resolved = event(&panel, "B-01", "resolved");
+    assert_eq!(
+        (&resolved["alert"], &resolved["since"]),
+        (&raised["event_id"], &raised["ts"])
+    );
+    panel.wait_for("the state resolved", |message| {
+        (message.topic == "pumphouse/v1/case/alerts/B-01/P2"
+            && message.json()["state"] == "resolved")
+            .then_some(())
+    });
+    daemon.kill();
+    panel.wait_for("the will", |message| {
+        (message.topic == "pumphouse/v1/case/state" && message.json()["state"] == "offline")
+            .then_some(())
+    });
+}
+
+#[test]
+fn a_late_export_is_recorded_as_backfilled_and_leaves_no_state_active() {
+    let mosquitto = Mosquitto::start();
+    let folder = Folder::new("late");
+    folder.configure(&format!(
+        "[mqtt]\nurl = \"mqtt://127.0.0.1:{}\"\n",
+        mosquitto.port
+    ));
+    let mut held_back = Vec::new();
+    let mut tape = folder.tape(300);
+    for _ in 0..20 {
+        held_back.extend(tape.skip(|row| row.power_kw[1] = 0.0));
+    }
+    tape.write(200, |_| {});
+    let panel = Panel::connect(mosquitto.port);
+    let _daemon = folder.run();
+    panel.wait_for("the newest row", |message| {
+        message.topic.ends_with("/readings").then_some(())
+    });
+    folder.write("late.csv", &held_back);
+    let raised = event(&panel, "B-01", "raised");
+    assert_eq!(raised["backfilled"], true);
+    assert_eq!(event(&panel, "B-01", "resolved")["backfilled"], true);
+    let state = panel.wait_for("the state", |message| {
+        (message.topic.ends_with("/alerts/B-01/P2")).then(|| message.json())
+    });
+    assert_eq!(state["state"], "resolved");
+}
+
+#[test]
+fn messages_wait_for_a_broker_that_is_away_and_none_is_lost() {
+    let folder = Folder::new("away");
+    let port = broker::free_port();
+    folder.configure(&format!("[mqtt]\nurl = \"mqtt://127.0.0.1:{port}\"\n"));
+    let mut tape = folder.tape(60);
+    let _daemon = folder.run();
+    for _ in 0..3 {
+        tape.write(5, |row| row.power_kw[1] = 0.0);
+        tape.write(2, |_| {});
+    }
+    folder.wait_for_rows(tape.rows());
+    let told = |code: &str| {
+        folder.query(&format!(
+            "SELECT count(*) FROM mqtt_outbox WHERE payload LIKE '%\"{code}\"%'"
+        ))
+    };
+    assert_eq!(told("B-01"), "6", "three raises and three resolutions wait");
+    let mosquitto = Mosquitto::start_on(port);
+    let panel = Panel::connect(mosquitto.port);
+    // The retained states come in any case; the events came before this panel, so the outbox tells.
+    panel.wait_for("the state", |message| {
+        message.topic.ends_with("/alerts/B-01/P2").then_some(())
+    });
+    station::until("the outbox is empty", || {
+        (folder.query("SELECT count(*) FROM mqtt_outbox") == "0").then_some(())
+    });
+}
+
+#[test]
+fn a_torn_line_waits_until_it_is_whole() {
+    let folder = Folder::new("torn");
+    folder.configure("");
+    let mut tape = folder.tape(30);
+    let _daemon = folder.run();
+    folder.wait_for_rows(30);
+    let lines = tape.skip(|_| {});
+    let (first, second) = lines.split_at(lines.len() - 4);
+    folder.append("day.csv", first);
+    folder.wait_for_rows(31);
+    assert_eq!(
+        folder.query("SELECT p6_rmin IS NULL FROM readings_wide ORDER BY ts DESC LIMIT 1"),
+        "1"
+    );
+    folder.append("day.csv", second);
+    station::until("the last tag", || {
+        (folder.query("SELECT p6_rmin IS NULL FROM readings_wide ORDER BY ts DESC LIMIT 1") == "0")
+            .then_some(())
+    });
+    assert_eq!(folder.query("SELECT count(*) FROM ingest_rejects"), "0");
+}
+
+#[test]
+fn a_renamed_file_goes_on_where_it_stopped_and_its_place_is_taken_by_a_new_one() {
+    let folder = Folder::new("rotated");
+    folder.configure("");
+    let mut tape = folder.tape(30);
+    let _daemon = folder.run();
+    folder.wait_for_rows(30);
+    // Rotated in the middle of a minute: the rest of it goes to the old content under its new name.
+    let lines = tape.skip(|_| {});
+    let (first, second) = lines.split_at(lines.len() / 2);
+    folder.append("day.csv", first);
+    fs::rename(
+        folder.exports().join("day.csv"),
+        folder.exports().join("day-1.csv"),
+    )
+    .expect("renamed");
+    folder.append("day-1.csv", second);
+    let next = tape.skip(|_| {});
+    folder.write("day.csv", &next);
+    folder.wait_for_rows(32);
+    station::until("the whole minute", || {
+        (folder.query("SELECT count(*) FROM readings_wide WHERE p6_rmin IS NULL") == "0")
+            .then_some(())
+    });
+    assert_eq!(
+        folder.query("SELECT count(*) FROM alerts_log WHERE rule = 'F-07'"),
+        "0",
+        "nothing was read twice"
+    );
+    assert_eq!(
+        folder.query("SELECT sum(kept) FROM ingest_files WHERE NOT detached"),
+        (32 * 27).to_string()
+    );
+}
+
+#[test]
+fn silence_raises_by_the_wall_clock_and_stays_on_record_when_late_rows_fill_it() {
+    let folder = Folder::new("silence");
+    folder.configure("");
+    // The newest row is 13 min old: with a delivery delay of 3 min the clock has seen 10 silent minutes.
+    let mut tape = folder.tape_until(60, 13);
+    let _daemon = folder.run();
+    station::until("F-01", || {
+        (folder.query("SELECT count(*) FROM alerts_log WHERE rule = 'F-01' AND NOT resolved")
+            == "1")
+            .then_some(())
+    });
+    tape.write(9, |_| {});
+    folder.wait_for_rows(69);
+    station::until("resolved", || {
+        (folder.query("SELECT count(*) FROM alerts_log WHERE rule = 'F-01' AND resolved") == "1")
+            .then_some(())
+    });
+    assert_eq!(
+        folder.query("SELECT value_at_trigger, told FROM alerts_log WHERE rule = 'F-01'"),
+        "6|1"
+    );
+}
+
+#[test]
+fn sigterm_ends_with_0_and_a_bad_config_with_78() {
+    let folder = Folder::new("stop");
+    folder.configure("");
+    let tape = folder.tape(30);
+    let mut daemon = folder.run();
+    folder.wait_for_rows(tape.rows());
+    assert_eq!(daemon.terminate(), Some(0));
+
+    let mut config = fs::OpenOptions::new()
+        .append(true)
+        .open(folder.config())
+        .expect("the config");
+    writeln!(config, "[storrage]\npath = \"x\"").expect("written");
+    let mut daemon = folder.run();
+    assert_eq!(daemon.wait(), Some(78));
+    assert!(
+        daemon.log().contains("did you mean \"storage\"?"),
+        "{}",
+        daemon.log()
+    );
+}
+
+#[test]
+fn sighup_tells_what_changed_and_keeps_the_old_config_when_the_new_one_is_bad() {
+    let folder = Folder::new("reload");
+    folder.configure("[alerts]\nswitching_mask_min = 5\n");
+    let mut tape = folder.tape(30);
+    let mut daemon = folder.run();
+    folder.wait_for_rows(30);
+    let before = tables(&folder.store());
+    let text = fs::read_to_string(folder.config()).expect("the config");
+    fs::write(
+        folder.config(),
+        text.replace("switching_mask_min = 5", "switching_mask_min = 7"),
+    )
+    .expect("written");
+    daemon.hang_up();
+    daemon.wait_for_log("key=alerts.switching_mask_min from=5 to=7");
+    fs::write(
+        folder.config(),
+        text.replace("switching_mask_min = 5", "switching_mask_min = \"x\""),
+    )
+    .expect("written");
+    daemon.hang_up();
+    daemon.wait_for_log("alerts.switching_mask_min: must be a number");
+    assert_eq!(tables(&folder.store()), before, "a reload touches no data");
+    tape.write(1, |_| {});
+    folder.wait_for_rows(31);
+    assert_eq!(daemon.terminate(), Some(0));
+}
+
+#[test]
+fn a_daemon_killed_at_any_moment_ends_in_the_same_tables() {
+    let undisturbed = Folder::new("undisturbed");
+    undisturbed.configure("");
+    undisturbed.simulate(12);
+    let mut daemon = undisturbed.run();
+    undisturbed.wait_until_read();
+    assert_eq!(daemon.terminate(), Some(0));
+
+    let killed = Folder::new("killed");
+    killed.configure("");
+    killed.simulate(12);
+    let seed = 7_u64;
+    let mut kills = 0;
+    for round in 0..40_u64 {
+        let mut daemon = killed.run();
+        // A different moment each round, from before the store is open to the middle of the replay.
+        let wait_ms = (seed * 7919 + round * 104_729) % 173;
+        std::thread::sleep(Duration::from_millis(wait_ms));
+        daemon.kill();
+        kills += 1;
+        if kills >= 15 && killed.is_read() {
+            break;
+        }
+    }
+    let mut daemon = killed.run();
+    killed.wait_until_read();
+    assert_eq!(daemon.terminate(), Some(0));
+    assert_eq!(
+        tables(&killed.store()),
+        tables(&undisturbed.store()),
+        "after {kills} kills, seed {seed}"
+    );
+}
+
+#[cfg(feature = "demo-broker")]
+#[test]
+fn the_demo_shows_an_alert_and_ends_cleanly() {
+    let port = broker::free_port();
+    let folder = Folder::new("demo");
+    let mut demo = folder.demo(port);
+    let panel = Panel::connect(port);
+    let news = panel.wait_for("an alert that is news", |message| {
+        (message.topic.ends_with("/events") && message.json()["backfilled"] == false)
+            .then(|| message.json())
+    });
+    assert!(news["message"].is_string());
+    assert_eq!(demo.interrupt(), Some(0));
+}
