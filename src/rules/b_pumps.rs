@@ -150,3 +150,168 @@ pub(super) const ALL_TRIPPED: Rule = Rule {
     },
     ..RULE
 };
+
+#[cfg(test)]
+mod tests {
+    use crate::rules::tape::*;
+
+    /// Bent from 20 to `end`.
+    fn fault(end: i64, bend: impl Fn(Line) -> Line) -> Tape {
+        Tape::minutes(80).during(20..end, bend)
+    }
+
+    #[test]
+    fn b_01_raises_after_more_than_2_minutes_without_power() {
+        let tape = fault(30, |row| row.kw(P1, 0.1));
+        assert_eq!(check("B-01", tape, &[(22, "P1", Some(30))]), [0.1]);
+    }
+
+    #[test]
+    fn b_01_needs_more_than_2_minutes_at_zero() {
+        check("B-01", fault(22, |row| row.kw(P1, 0.0)), &[]);
+        check("B-01", fault(30, |row| row.kw(P1, 0.11)), &[]);
+    }
+
+    #[test]
+    fn b_01_starts_again_after_unknown_power_and_resolves_on_a_known_command_only() {
+        let tape = fault(30, |row| row.kw(P1, 0.0))
+            .at(21, |row| row.kw(P1, UNKNOWN))
+            .during(30..33, |row| row.onoff(P1, UNKNOWN));
+        check("B-01", tape, &[(24, "P1", Some(33))]);
+    }
+
+    #[test]
+    fn b_02_raises_after_more_than_5_minutes_without_flow() {
+        let tape = fault(30, |row| row.flow(0.1));
+        assert_eq!(check("B-02", tape, &[(25, "P1", Some(30))]), [0.1]);
+    }
+
+    #[test]
+    fn b_02_needs_more_than_5_minutes_at_zero() {
+        check("B-02", fault(25, |row| row.flow(0.0)), &[]);
+        check("B-02", fault(30, |row| row.flow(0.11)), &[]);
+    }
+
+    #[test]
+    fn b_02_starts_again_after_an_unknown_flow_and_resolves_on_a_known_one_only() {
+        let tape = fault(40, |row| row.flow(0.0))
+            .at(24, |row| row.flow(UNKNOWN))
+            .during(40..43, |row| row.flow(UNKNOWN));
+        check("B-02", tape, &[(30, "P1", Some(43))]);
+    }
+
+    fn two_on_without_flow(end: i64) -> Tape {
+        fault(end, |row| row.on(P2, 30.0).flow(0.0))
+    }
+
+    #[test]
+    fn b_03_raises_after_more_than_3_minutes_with_two_pumps_and_no_flow() {
+        let values = check("B-03", two_on_without_flow(30), &[(23, "", Some(30))]);
+        assert_eq!(values, [0.0]);
+    }
+
+    #[test]
+    fn b_03_needs_more_than_3_minutes_and_two_pumps() {
+        check("B-03", two_on_without_flow(23), &[]);
+        check("B-03", fault(30, |row| row.flow(0.0)), &[]);
+    }
+
+    #[test]
+    fn b_03_starts_again_when_unknown_values_leave_it_open() {
+        let tape = two_on_without_flow(30)
+            .at(22, |row| row.kw(P2, UNKNOWN))
+            .during(30..33, |row| row.onoff(P2, UNKNOWN).flow(UNKNOWN));
+        check("B-03", tape, &[(26, "", Some(33))]);
+        let decided = two_on_without_flow(30).during(20..30, |row| row.onoff(P3, UNKNOWN));
+        check("B-03", decided, &[(23, "", Some(30))]);
+    }
+
+    #[test]
+    fn b_04_raises_after_more_than_5_minutes_above_1_3_times_rated() {
+        let tape = fault(30, |row| row.on(P3, 39.1));
+        assert_eq!(check("B-04", tape, &[(25, "P3", Some(30))]), [39.1]);
+    }
+
+    #[test]
+    fn b_04_needs_more_than_5_minutes_above_1_3_times_rated() {
+        check("B-04", fault(25, |row| row.on(P3, 39.1)), &[]);
+        check("B-04", fault(30, |row| row.on(P3, 39.0)), &[]);
+    }
+
+    #[test]
+    fn b_04_starts_again_after_unknown_power_and_resolves_on_a_known_one_only() {
+        let tape = fault(40, |row| row.on(P3, 39.1))
+            .at(24, |row| row.kw(P3, UNKNOWN))
+            .during(40..43, |row| row.kw(P3, UNKNOWN));
+        check("B-04", tape, &[(30, "P3", Some(43))]);
+    }
+
+    #[test]
+    fn b_05_raises_after_more_than_10_minutes_below_0_4_times_rated() {
+        let tape = fault(40, |row| row.on(P3, 11.9));
+        assert_eq!(check("B-05", tape, &[(30, "P3", Some(40))]), [11.9]);
+    }
+
+    #[test]
+    fn b_05_needs_more_than_10_minutes_below_0_4_times_rated_with_flow() {
+        check("B-05", fault(30, |row| row.on(P3, 11.9)), &[]);
+        check("B-05", fault(40, |row| row.on(P3, 12.0)), &[]);
+        check("B-05", fault(40, |row| row.on(P3, 11.9).flow(0.1)), &[]);
+    }
+
+    #[test]
+    fn b_05_starts_again_after_an_unknown_flow_and_resolves_on_known_power_only() {
+        let tape = fault(50, |row| row.on(P3, 11.9))
+            .at(29, |row| row.flow(UNKNOWN))
+            .during(50..53, |row| row.on(P3, UNKNOWN));
+        check("B-05", tape, &[(40, "P3", Some(53))]);
+    }
+
+    #[test]
+    fn b_06_raises_after_more_than_2_minutes_of_power_without_a_command() {
+        let tape = fault(30, |row| row.kw(P2, 5.0));
+        assert_eq!(check("B-06", tape, &[(22, "P2", Some(30))]), [5.0]);
+    }
+
+    #[test]
+    fn b_06_needs_more_than_2_minutes_above_zero() {
+        check("B-06", fault(22, |row| row.kw(P2, 5.0)), &[]);
+        check("B-06", fault(30, |row| row.kw(P2, 0.1)), &[]);
+    }
+
+    #[test]
+    fn b_06_starts_again_after_an_unknown_command_and_resolves_on_known_power_only() {
+        let tape = fault(30, |row| row.kw(P2, 5.0))
+            .at(21, |row| row.onoff(P2, UNKNOWN))
+            .during(30..33, |row| row.kw(P2, UNKNOWN));
+        check("B-06", tape, &[(24, "P2", Some(33))]);
+    }
+
+    fn both_dead(end: i64) -> Tape {
+        fault(end, |row| row.on(P1, 0.0).on(P2, 0.0))
+    }
+
+    #[test]
+    fn b_07_raises_after_more_than_1_minute_with_all_commanded_pumps_dead() {
+        assert_eq!(check("B-07", both_dead(30), &[(21, "", Some(30))]), [2.0]);
+    }
+
+    #[test]
+    fn b_07_needs_more_than_1_minute_and_two_pumps() {
+        check("B-07", both_dead(21), &[]);
+        check("B-07", fault(30, |row| row.on(P1, 0.0)), &[]);
+        check(
+            "B-07",
+            both_dead(30).during(.., |row| row.on(P3, 30.0)),
+            &[],
+        );
+    }
+
+    #[test]
+    fn b_07_starts_again_after_unknown_power_and_resolves_on_known_values_only() {
+        let tape = both_dead(30)
+            .at(21, |row| row.kw(P6, UNKNOWN))
+            .during(30..33, |row| row.on(P1, UNKNOWN).onoff(P2, UNKNOWN));
+        check("B-07", tape, &[(23, "", Some(33))]);
+    }
+}

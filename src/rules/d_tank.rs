@@ -167,3 +167,211 @@ pub(super) const LEVEL_FROZEN: Rule = Rule {
     },
     ..RULE
 };
+
+#[cfg(test)]
+mod tests {
+    use crate::rules::tape::*;
+
+    /// Falls by half a unit a minute from 80 to `bottom`; 15 % are 75, reached at 10.
+    fn emptying(bottom: f64) -> Tape {
+        Tape::minutes(70).during(.., |row| {
+            row.level((80.0 - 0.5 * row.at as f64).max(bottom))
+        })
+    }
+
+    #[test]
+    fn d_01_raises_after_more_than_5_minutes_below_15_percent_and_falling() {
+        // Steady from 40 on, the net change over 5 min is 0 from 45 on, for more than 5 minutes at 50.
+        assert_eq!(check("D-01", emptying(60.0), &[(16, "", Some(50))]), [14.4]);
+    }
+
+    #[test]
+    fn d_01_needs_more_than_5_minutes_below_15_percent_and_a_fall() {
+        check("D-01", emptying(75.0), &[]);
+        check(
+            "D-01",
+            emptying(60.0).during(16.., |row| row.level(75.0)),
+            &[],
+        );
+        // Below from 15 on; at 20 the fall at 15 is 5 minutes old.
+        let steady = |row: Line| row.level(if row.at < 15 { 80.0 } else { 70.0 });
+        check("D-01", emptying(60.0).during(.., steady), &[]);
+    }
+
+    #[test]
+    fn d_01_starts_again_after_an_unknown_level_on_its_way_in_and_out() {
+        let unsure = |row: Line| row.level(UNKNOWN);
+        let tape = emptying(60.0).at(14, unsure).at(47, unsure);
+        check("D-01", tape, &[(20, "", Some(53))]);
+    }
+
+    fn level(end: i64, level: f64) -> Tape {
+        Tape::minutes(60).during(20..end, |row| row.level(level))
+    }
+
+    #[test]
+    fn d_02_raises_after_more_than_2_minutes_below_2_percent() {
+        assert_eq!(check("D-02", level(30, 9.9), &[(22, "", Some(30))]), [9.9]);
+    }
+
+    #[test]
+    fn d_02_needs_more_than_2_minutes_below_2_percent() {
+        check("D-02", level(22, 9.9), &[]);
+        check("D-02", level(30, 10.0), &[]);
+    }
+
+    #[test]
+    fn d_02_starts_again_after_an_unknown_level_and_resolves_on_a_known_one_only() {
+        let unsure = |row: Line| row.level(UNKNOWN);
+        let tape = level(30, 9.9).at(21, unsure).during(30..33, unsure);
+        check("D-02", tape, &[(24, "", Some(33))]);
+    }
+
+    /// Rises above 90 % from 20 to 30 and stands below it otherwise.
+    fn filling() -> Tape {
+        Tape::minutes(60)
+            .during(.., |row| row.level(440.0))
+            .during(20..30, |row| row.level(450.0 + 0.5 * (row.at - 19) as f64))
+    }
+
+    #[test]
+    fn d_03_raises_above_90_percent_and_rising_with_a_pump_on() {
+        // False from 30 on, for more than 5 minutes at 35.
+        assert_eq!(check("D-03", filling(), &[(20, "", Some(35))]), [90.1]);
+    }
+
+    #[test]
+    fn d_03_lets_90_percent_and_a_rise_without_pumps_pass() {
+        check(
+            "D-03",
+            filling().during(20..30, |row| row.level(450.0)),
+            &[],
+        );
+        check("D-03", filling().during(.., |row| row.level(455.0)), &[]);
+        check("D-03", filling().during(.., Line::all_off), &[]);
+    }
+
+    #[test]
+    fn d_03_starts_again_after_an_unknown_level_on_its_way_in_and_out() {
+        // The change within the minute is unknown at the row after, too.
+        let unsure = |row: Line| row.level(UNKNOWN);
+        let tape = filling().during(20..22, unsure).at(33, unsure);
+        check("D-03", tape, &[(23, "", Some(40))]);
+    }
+
+    /// Falls from 20 to 30 with all pumps off.
+    fn draining(a_minute: f64) -> Tape {
+        Tape::minutes(60).during(.., |row| {
+            let minutes = (row.at - 19).clamp(0, 10) as f64;
+            row.all_off().level(300.0 - a_minute * minutes)
+        })
+    }
+
+    #[test]
+    fn d_04_raises_on_a_fall_by_more_than_2_with_no_pump_on() {
+        assert_eq!(check("D-04", draining(2.5), &[(20, "", Some(35))]), [-2.5]);
+    }
+
+    #[test]
+    fn d_04_lets_a_fall_by_2_and_a_fall_with_a_pump_on_pass() {
+        check("D-04", draining(2.0), &[]);
+        check(
+            "D-04",
+            draining(2.5).during(.., |row| row.on(P1, 30.0)),
+            &[],
+        );
+    }
+
+    #[test]
+    fn d_04_starts_again_after_an_unknown_command_on_its_way_in_and_out() {
+        let unsure = |row: Line| row.onoff(P1, UNKNOWN);
+        let tape = draining(2.5).during(20..22, unsure).at(33, unsure);
+        check("D-04", tape, &[(22, "", Some(39))]);
+    }
+
+    /// P1 to P3 on from 20 to `end` at a steady level.
+    fn three_on(end: i64) -> Tape {
+        Tape::minutes(60)
+            .during(.., |row| row.level(300.0))
+            .during(20..end, |row| row.on(P2, 30.0).on(P3, 30.0))
+    }
+
+    #[test]
+    fn d_05_raises_after_more_than_10_minutes_of_three_pumps_without_a_rise() {
+        assert_eq!(check("D-05", three_on(40), &[(30, "", Some(45))]), [60.0]);
+    }
+
+    #[test]
+    fn d_05_needs_more_than_10_minutes_three_pumps_and_no_rise() {
+        check("D-05", three_on(30), &[]);
+        check("D-05", three_on(40).during(.., |row| row.kw(P3, 0.1)), &[]);
+        let rising = |row: Line| row.level(300.0 + 0.1 * row.at as f64);
+        check("D-05", three_on(40).during(.., rising), &[]);
+    }
+
+    #[test]
+    fn d_05_starts_again_after_unknown_power_or_commands_on_its_way_in_and_out() {
+        let unsure = |row: Line| row.on(P2, UNKNOWN).on(P3, UNKNOWN);
+        let tape = three_on(45)
+            .at(29, |row| row.kw(P3, UNKNOWN))
+            .at(48, unsure);
+        check("D-05", tape, &[(40, "", Some(54))]);
+    }
+
+    #[test]
+    fn d_06_raises_on_a_level_outside_the_range() {
+        assert_eq!(
+            check("D-06", level(30, -0.1), &[(20, "", Some(30))]),
+            [-0.1]
+        );
+        assert_eq!(
+            check("D-06", level(30, 525.1), &[(20, "", Some(30))]),
+            [525.1]
+        );
+    }
+
+    #[test]
+    fn d_06_lets_the_limits_themselves_pass() {
+        check("D-06", level(30, 0.0), &[]);
+        check("D-06", level(30, 525.0), &[]);
+    }
+
+    #[test]
+    fn d_06_neither_raises_nor_resolves_on_an_unknown_level() {
+        let unsure = |row: Line| row.level(UNKNOWN);
+        let tape = level(30, -0.1)
+            .during(20..22, unsure)
+            .during(30..33, unsure);
+        check("D-06", tape, &[(22, "", Some(33))]);
+    }
+
+    #[test]
+    fn d_07_raises_after_more_than_20_minutes_unchanged_over_a_pump_start() {
+        let values = check(
+            "D-07",
+            Tape::level_stands(20..50, 25),
+            &[(40, "", Some(50))],
+        );
+        assert_eq!(values, [250.0]);
+        check(
+            "D-07",
+            Tape::level_stands(20..50, 40),
+            &[(45, "", Some(50))],
+        );
+    }
+
+    #[test]
+    fn d_07_needs_more_than_20_minutes_and_a_start_5_minutes_ago_within_the_run() {
+        check("D-07", Tape::level_stands(20..40, 25), &[]);
+        check("D-07", Tape::level_stands(20..45, 40), &[]);
+        check("D-07", Tape::level_stands(20..50, 20), &[]);
+    }
+
+    #[test]
+    fn d_07_starts_again_after_an_unknown_level_and_resolves_on_a_known_one_only() {
+        let unsure = |row: Line| row.level(UNKNOWN);
+        check("D-07", Tape::level_stands(20..50, 25).at(30, unsure), &[]);
+        let tape = Tape::level_stands(20.., 25).during(50..53, unsure);
+        check("D-07", tape, &[(40, "", Some(53))]);
+    }
+}

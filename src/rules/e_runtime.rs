@@ -119,3 +119,150 @@ pub(super) const EFFICIENCY_DEGRADING: Rule = Rule {
     },
     ..RULE
 };
+
+#[cfg(test)]
+mod tests {
+    use crate::rules::tape::*;
+
+    /// P1 on from the start to `end`.
+    fn run(end: i64) -> Tape {
+        Tape::minutes(1320).during(end.., Line::all_off)
+    }
+
+    #[test]
+    fn e_01_raises_after_more_than_1200_minutes_holes_included() {
+        assert_eq!(
+            check("E-01", run(1300), &[(1201, "P1", Some(1300))]),
+            [1201.0]
+        );
+        check("E-01", run(1300).gap(600..700), &[(1201, "P1", Some(1300))]);
+    }
+
+    #[test]
+    fn e_01_lets_a_session_of_1200_minutes_pass() {
+        check("E-01", run(1201), &[]);
+    }
+
+    #[test]
+    fn e_01_goes_by_the_session_while_the_command_is_unknown() {
+        let unsure = |row: Line| row.onoff(P1, UNKNOWN);
+        let tape = run(1300)
+            .during(1195..1205, unsure)
+            .during(1300..1303, unsure);
+        check("E-01", tape, &[(1201, "P1", Some(1303))]);
+    }
+
+    /// All on from 20 to `end` at a steady level.
+    fn all_on(end: i64) -> Tape {
+        Tape::minutes(300)
+            .during(.., |row| row.level(300.0))
+            .during(20..end, Line::all_on)
+    }
+
+    #[test]
+    fn e_02_raises_after_more_than_120_minutes_with_all_on_and_no_rise() {
+        // False from 160 on, for more than 5 minutes at 165.
+        assert_eq!(check("E-02", all_on(160), &[(140, "", Some(165))]), [121.0]);
+    }
+
+    #[test]
+    fn e_02_needs_more_than_120_minutes_all_six_and_no_rise() {
+        check("E-02", all_on(140), &[]);
+        check(
+            "E-02",
+            all_on(160).during(.., |row| row.onoff(P6, 0.0)),
+            &[],
+        );
+        let rising = |row: Line| row.level(300.0 + 0.1 * row.at as f64);
+        check("E-02", all_on(160).during(.., rising), &[]);
+    }
+
+    #[test]
+    fn e_02_waits_until_a_rise_is_10_minutes_old() {
+        let risen = |row: Line| row.level(301.0);
+        let tape = all_on(160).during(135.., risen);
+        check("E-02", tape, &[(145, "", Some(165))]);
+    }
+
+    #[test]
+    fn e_02_starts_again_after_unknown_commands_on_its_way_in_and_out() {
+        let tape = all_on(270)
+            .at(139, |row| row.onoff(P6, UNKNOWN))
+            .at(273, Line::no_commands);
+        check("E-02", tape, &[(260, "", Some(279))]);
+    }
+
+    /// Starts of P2, 7 minutes apart.
+    const FIVE: [i64; 5] = [5, 12, 19, 26, 33];
+
+    #[test]
+    fn e_03_raises_at_the_fifth_short_run_within_60_minutes() {
+        // At 65 the start at 5 has left the 60 minutes.
+        let values = check("E-03", Tape::cycles(&FIVE, 4), &[(33, "P2", Some(65))]);
+        assert_eq!(values, [5.0]);
+    }
+
+    #[test]
+    fn e_03_lets_four_starts_and_runs_of_5_minutes_pass() {
+        check("E-03", Tape::cycles(&FIVE[..4], 2), &[]);
+        check("E-03", Tape::cycles(&FIVE, 5), &[]);
+        check("E-03", Tape::cycles(&[5, 20, 35, 50, 65], 2), &[]);
+    }
+
+    #[test]
+    fn e_03_neither_raises_nor_resolves_without_a_known_end_of_a_run() {
+        let unsure = |row: Line| row.onoff(P2, if row.at < 33 { UNKNOWN } else { 1.0 });
+        check("E-03", Tape::cycles(&FIVE, 2).during(5..35, unsure), &[]);
+        // After the hole no run has ended within 60 minutes until 112.
+        let tape = Tape::cycles(&[5, 12, 19, 26, 33, 110], 2).gap(40..100);
+        check("E-03", tape, &[(33, "P2", Some(112))]);
+    }
+
+    /// Starts of P2, 5 minutes apart.
+    const ELEVEN: [i64; 11] = [2, 7, 12, 17, 22, 27, 32, 37, 42, 47, 52];
+
+    #[test]
+    fn e_04_raises_at_the_eleventh_run_within_60_minutes() {
+        // At 62 the start at 2 has left the 60 minutes.
+        let values = check("E-04", Tape::cycles(&ELEVEN, 2), &[(52, "P2", Some(62))]);
+        assert_eq!(values, [11.0]);
+    }
+
+    #[test]
+    fn e_04_lets_ten_starts_and_runs_of_3_minutes_pass() {
+        check("E-04", Tape::cycles(&ELEVEN[..10], 2), &[]);
+        check("E-04", Tape::cycles(&ELEVEN, 3), &[]);
+    }
+
+    #[test]
+    fn e_04_neither_raises_nor_resolves_without_a_known_end_of_a_run() {
+        let unsure = |row: Line| row.onoff(P2, if row.at < 52 { UNKNOWN } else { 1.0 });
+        check("E-04", Tape::cycles(&ELEVEN, 2).during(2..54, unsure), &[]);
+        let starts: Vec<_> = ELEVEN.into_iter().chain([130]).collect();
+        let tape = Tape::cycles(&starts, 2).gap(56..120);
+        check("E-04", tape, &[(52, "P2", Some(132))]);
+    }
+
+    const DAY: i64 = 1440;
+
+    #[test]
+    fn e_05_raises_at_midnight_below_80_percent_of_the_days_before() {
+        let tape = Tape::days(&[10.0, 10.0, 10.0, 7.9, 10.0]);
+        let values = check("E-05", tape, &[(4 * DAY, "P1", Some(5 * DAY))]);
+        assert_eq!(values, [79.0]);
+    }
+
+    #[test]
+    fn e_05_lets_80_percent_and_a_rising_week_pass() {
+        check("E-05", Tape::days(&[10.0, 10.0, 10.0, 8.0]), &[]);
+        // 10 is 78 % of the mean before, 12.8.
+        check("E-05", Tape::days(&[2.0, 2.0, 20.0, 20.0, 20.0, 10.0]), &[]);
+    }
+
+    #[test]
+    fn e_05_neither_raises_nor_resolves_on_a_day_without_a_value_or_a_mean() {
+        check("E-05", Tape::days(&[10.0, 10.0, 7.9]), &[]);
+        let tape = Tape::days(&[10.0, 10.0, 10.0, 7.9, UNKNOWN, 10.0]);
+        check("E-05", tape, &[(4 * DAY, "P1", Some(6 * DAY))]);
+    }
+}

@@ -480,3 +480,339 @@ fn resolution(rule: usize, subject: Subject, scene: &Scene<'_>, raised: Minute) 
         kind,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ops::Range;
+
+    use super::*;
+    use crate::rules::{
+        scene::{all, at_least},
+        tape::*,
+    };
+
+    const YES: Truth = Some(true);
+    const NO: Truth = Some(false);
+
+    #[test]
+    fn all_parts_must_be_known() {
+        for (parts, truth) in [
+            ([YES, YES], YES),
+            ([YES, NO], NO),
+            ([YES, None], None),
+            ([NO, None], None),
+            ([None, NO], None),
+        ] {
+            assert_eq!(all(parts), truth, "{parts:?}");
+        }
+    }
+
+    #[test]
+    fn at_least_n_needs_as_many_known_parts_as_decide_it() {
+        for (least, parts, truth) in [
+            (1, [YES, None, None], YES),
+            (2, [YES, None, YES], YES),
+            (2, [YES, None, NO], None),
+            (2, [NO, None, NO], NO),
+            (1, [NO, None, NO], None),
+            (1, [NO, NO, NO], NO),
+        ] {
+            assert_eq!(
+                at_least(least, parts.into_iter()),
+                truth,
+                "{least} of {parts:?}"
+            );
+        }
+    }
+
+    /// B-02 holds, raised after more than 5 minutes.
+    fn no_flow(during: Range<i64>) -> Tape {
+        Tape::minutes(60).during(during, |row| row.flow(0.0))
+    }
+
+    #[test]
+    fn a_run_goes_on_over_a_hole_of_5_minutes_from_row_to_row() {
+        check("B-02", no_flow(20..40).gap(22..26), &[(26, "P1", Some(40))]);
+    }
+
+    #[test]
+    fn a_run_ends_with_a_hole_of_6_minutes_from_row_to_row() {
+        check("B-02", no_flow(20..40).gap(22..27), &[(32, "P1", Some(40))]);
+    }
+
+    #[test]
+    fn a_hole_of_6_minutes_ends_the_run_of_an_unchanged_value() {
+        let tape = |gap| Tape::flow_stands(20.., 25).gap(gap);
+        check("C-06", tape(28..32), &[(35, "", None)]);
+        check("C-06", tape(28..33), &[]);
+    }
+
+    #[test]
+    fn an_open_alert_outlives_a_hole() {
+        check("B-02", no_flow(20..50).gap(30..45), &[(25, "P1", Some(50))]);
+    }
+
+    #[test]
+    fn the_now_part_raises_and_resolves_while_the_held_part_goes_on() {
+        // Rises until 40 and once more at 55: no rise over the 10 minutes up to 50 … 54 and from 65 on.
+        let tape = Tape::minutes(80)
+            .during(.., |row| {
+                row.level(if row.at < 55 {
+                    300.0 + 0.5 * row.at.min(40) as f64
+                } else {
+                    320.5
+                })
+            })
+            .during(20.., |row| row.on(P2, 30.0).on(P3, 30.0))
+            .rule("D-05", |settings| settings.off_delay_min = 0);
+        check("D-05", tape, &[(50, "", Some(55)), (65, "", None)]);
+    }
+
+    #[test]
+    fn an_unknown_now_part_neither_raises_nor_resolves() {
+        let tape = Tape::minutes(60)
+            .during(.., |row| row.level(300.0))
+            .during(20..45, |row| row.on(P2, 30.0).on(P3, 30.0))
+            .during(30..33, |row| row.level(UNKNOWN))
+            .during(40..43, |row| row.level(UNKNOWN))
+            .rule("D-05", |settings| settings.off_delay_min = 0);
+        check("D-05", tape, &[(33, "", Some(45))]);
+    }
+
+    #[test]
+    fn an_on_delay_raises_that_much_later() {
+        let delayed = |during| no_flow(during).rule("B-02", |s| s.on_delay_min = 3);
+        check("B-02", delayed(20..40), &[(28, "P1", Some(40))]);
+        check("B-02", delayed(20..28), &[]);
+    }
+
+    #[test]
+    fn an_on_delay_starts_again_after_an_unknown_minute() {
+        let tape = no_flow(20..50)
+            .at(27, |row| row.flow(UNKNOWN))
+            .rule("B-02", |s| s.on_delay_min = 3);
+        // Held again from 28 on, for more than 5 minutes at 33.
+        check("B-02", tape, &[(36, "P1", Some(50))]);
+    }
+
+    fn off_delayed() -> Tape {
+        no_flow(20..30).rule("B-02", |s| s.off_delay_min = 3)
+    }
+
+    #[test]
+    fn an_off_delay_resolves_when_false_for_more_than_so_many_minutes() {
+        check("B-02", off_delayed(), &[(25, "P1", Some(33))]);
+        check("B-02", off_delayed().gap(31..35), &[(25, "P1", Some(35))]);
+    }
+
+    #[test]
+    fn an_off_delay_starts_again_when_true_or_unknown_or_after_a_hole() {
+        let restarted = [(25, "P1", Some(36))];
+        check(
+            "B-02",
+            off_delayed().at(32, |row| row.flow(0.0)),
+            &restarted,
+        );
+        check(
+            "B-02",
+            off_delayed().at(32, |row| row.flow(UNKNOWN)),
+            &restarted,
+        );
+        check("B-02", off_delayed().gap(31..36), &[(25, "P1", Some(39))]);
+    }
+
+    #[test]
+    fn an_alert_is_raised_again_after_it_resolved() {
+        let tape = no_flow(20..30).during(40..50, |row| row.flow(0.0));
+        check("B-02", tape, &[(25, "P1", Some(30)), (45, "P1", Some(50))]);
+    }
+
+    #[test]
+    fn a_disabled_rule_neither_raises_nor_keeps_its_alert() {
+        let disabled_from =
+            |minute| no_flow(20..40).rule_from(minute, "B-02", |s| s.enabled = false);
+        check("B-02", disabled_from(0), &[]);
+        check("B-02", disabled_from(28), &[(25, "P1", Some(28))]);
+    }
+
+    #[test]
+    fn a_rule_that_is_enabled_again_starts_again() {
+        let tape = no_flow(20..23)
+            .during(40.., |row| row.flow(0.0))
+            .rule_from(23, "B-02", |s| s.enabled = false)
+            .rule_from(40, "B-02", |s| s.enabled = true);
+        check("B-02", tape, &[(45, "P1", None)]);
+    }
+
+    #[test]
+    fn the_severity_in_force_is_that_of_the_config() {
+        let severities = |tape: Tape| -> Vec<Severity> {
+            let of_rule = |transition: Transition| match transition.kind {
+                Kind::Raised { severity, .. } if CATALOGUE[transition.rule].code == "B-02" => {
+                    Some(severity)
+                }
+                _ => None,
+            };
+            tape.play()
+                .transitions
+                .into_iter()
+                .filter_map(of_rule)
+                .collect()
+        };
+        assert_eq!(severities(no_flow(20..40)), [Severity::High]);
+        let tape = no_flow(20..40).rule("B-02", |s| s.severity = Severity::Info);
+        assert_eq!(severities(tape), [Severity::Info]);
+    }
+
+    /// Held back for so many minutes, and raised with the masks set to 0.
+    #[track_caller]
+    fn check_masked(code: &str, tape: impl Fn() -> Tape, held_back: u32, expected: Raise) {
+        let unmasked = tape().plant(|plant| {
+            (plant.switching_mask_min, plant.normal_stop_pct) = (0, 0.0);
+        });
+        assert_eq!(tape().suppressed(code), held_back, "{code}");
+        check(code, tape(), &[]);
+        assert_eq!(unmasked.suppressed(code), 0, "{code}");
+        check(code, unmasked, &[expected]);
+    }
+
+    #[test]
+    fn a_04_is_held_back_for_5_minutes_after_a_pump_switched() {
+        let jump = |at: i64| {
+            Tape::minutes(60)
+                .during(20.., |row| row.on(P2, 30.0))
+                .during(at.., |row| row.kw(P1, 40.0))
+        };
+        check_masked("A-04", || jump(24), 1, (24, "P1", Some(25)));
+        assert_eq!(jump(25).suppressed("A-04"), 0);
+        check("A-04", jump(25), &[(25, "P1", Some(26))]);
+    }
+
+    #[test]
+    fn c_02_and_c_03_are_held_back_for_5_minutes_after_a_pump_switched() {
+        let step = |switched: i64, flow: f64| {
+            Tape::minutes(60)
+                .during(switched.., |row| row.on(P2, 30.0))
+                .during(40.., |row| row.flow(flow))
+        };
+        check_masked("C-02", || step(36, 400.0), 1, (40, "", Some(41)));
+        check("C-02", step(35, 400.0), &[(40, "", Some(41))]);
+        check_masked("C-03", || step(38, 100.0), 3, (40, "", Some(43)));
+        // The mask ends while the condition goes on.
+        assert_eq!(step(37, 100.0).suppressed("C-03"), 2);
+        check("C-03", step(37, 100.0), &[(42, "", Some(43))]);
+    }
+
+    #[test]
+    fn a_01_is_held_back_when_the_last_pump_stops_at_a_full_tank() {
+        // The power of 19 is within the look-back of 20, 21 and 22.
+        let stop = |level: f64| {
+            Tape::minutes(60)
+                .during(.., |row| row.level(level - (row.at - 19).max(0) as f64))
+                .during(20..40, Line::all_off)
+        };
+        check_masked("A-01", || stop(400.0), 3, (20, "", Some(40)));
+        check("A-01", stop(399.9), &[(20, "", Some(40))]);
+        let two = stop(450.0).during(..20, |row| row.on(P2, 30.0));
+        assert_eq!(two.suppressed("A-01"), 0);
+        check("A-01", two, &[(20, "", Some(40))]);
+    }
+
+    /// An outage from 20 on at a low and falling level.
+    fn outage() -> Tape {
+        Tape::minutes(80)
+            .during(20.., Line::all_off)
+            .during(.., |row| row.level(240.0 - row.at as f64))
+    }
+
+    #[test]
+    fn a_03_sees_the_outage_as_it_was_before_the_minute() {
+        let back = || outage().during(35.., |row| row.on(P1, 30.0));
+        check("A-01", back(), &[(20, "", Some(35))]);
+        check("A-03", back(), &[(35, "", Some(35))]);
+    }
+
+    #[test]
+    fn a_05_and_group_h_see_alerts_as_they_are_after_the_minute() {
+        // Power without a command ends the outage at 60; all have been off for 41 minutes by then.
+        let powered = || outage().during(60.., |row| row.kw(P1, 5.0));
+        check("A-01", powered(), &[(20, "", Some(60))]);
+        check("A-05", powered(), &[(60, "", None)]);
+        let draining = outage().during(.., |row| row.level(240.0 - 2.0 * row.at as f64));
+        check("H-01", draining, &[(20, "", None)]);
+    }
+
+    /// 10.5 kWh, half a kWh more than the day's budget, and no more.
+    fn over_budget() -> Tape {
+        Tape::minutes(900)
+            .plant(|plant| plant.daily_energy_budget_kwh = 10.0)
+            .during(21.., Line::all_off)
+    }
+
+    #[test]
+    fn g_04_resolves_at_midnight_only() {
+        check("G-04", over_budget(), &[(20, "", Some(840))]);
+        check("G-04", over_budget().gap(30..), &[(20, "", Some(840))]);
+        let raised_budget = |plant: &mut Plant| plant.daily_energy_budget_kwh = 100.0;
+        let tape = over_budget().plant_from(30, raised_budget);
+        check("G-04", tape, &[(20, "", Some(840))]);
+    }
+
+    #[test]
+    fn midnight_is_that_of_the_plant() {
+        // 10:00 UTC is 15:30 in India.
+        let tape = over_budget().plant(|plant| {
+            plant.zone = jiff::tz::TimeZone::get("Asia/Kolkata").expect("a zone");
+        });
+        check("G-04", tape, &[(20, "", Some(510))]);
+    }
+
+    #[test]
+    fn the_result_of_a_closed_hour_stands_until_the_next() {
+        // A sixth of the hour at 165 and the rest at 500 lift the last 24 h to 179.5, above 0.85 × 200.
+        let tape = Tape::starting(0, 0, 48 * 60)
+            .every(10)
+            .during(24 * 60.., |row| row.flow(165.0))
+            .during(45 * 60 + 1.., |row| row.flow(500.0));
+        check("C-04", tape, &[(45 * 60, "", Some(46 * 60))]);
+    }
+
+    #[test]
+    fn the_result_of_a_closed_day_stands_until_the_next() {
+        let tape = Tape::days(&[10.0, 10.0, 10.0, 7.0, 10.0]).gap(5_800..7_000);
+        check("G-03", tape, &[(4 * 1440, "P1", Some(5 * 1440))]);
+    }
+
+    /// The last row before the gap is that of minute 19.
+    fn silence(until: i64) -> Tape {
+        Tape::minutes(80).gap(20..until)
+    }
+
+    #[test]
+    fn silence_is_told_at_6_minutes_and_at_31() {
+        check("F-01", silence(26), &[(25, "", Some(26))]);
+        check("F-01", silence(51), &[(25, "", Some(50))]);
+        check("F-02", silence(51), &[(50, "", Some(51))]);
+    }
+
+    #[test]
+    fn a_row_at_exactly_that_minute_means_no_raise() {
+        check("F-01", silence(25), &[]);
+        check("F-01", silence(50), &[(25, "", Some(50))]);
+        check("F-02", silence(50), &[]);
+    }
+
+    #[test]
+    fn a_full_hour_within_the_silence_changes_nothing() {
+        // 11:00, at 60, lies 5 minutes after the one last row and 30 after the other.
+        check("F-01", Tape::minutes(80).gap(56..70), &[(61, "", Some(70))]);
+        check("F-01", Tape::minutes(80).gap(31..), &[(36, "", Some(61))]);
+        check("F-02", Tape::minutes(80).gap(31..), &[(61, "", None)]);
+    }
+
+    #[test]
+    fn a_short_gap_ends_with_its_own_limit() {
+        let tape = silence(60).rule("F-01", |s| s.limits[1] = 20.0);
+        check("F-01", tape, &[(25, "", Some(40))]);
+    }
+}

@@ -17,6 +17,8 @@ mod f_data;
 mod g_energy;
 mod h_cascade;
 pub mod scene;
+#[cfg(test)]
+mod tape;
 
 use std::fmt;
 
