@@ -1,0 +1,11 @@
+//! What the integration tests share.
+#![allow(dead_code, reason = "each test binary uses its own part of it")]
+
+pub mod binary;
+pub mod csv;
+pub mod expected;
+pub mod gateway;
+pub mod pieces;
+pub mod tables;
+pub mod tampering;
+pub mod tape;
