@@ -189,10 +189,12 @@ fn shuffled(files: &[File], now: Minute, rng: &mut ChaCha8Rng) -> Tables {
     place.tables().with_rejects_by_text()
 }
 
-/// Few cases: each derives days several times over. A failure names the seed and the days, which are all there is to it.
+/// Few cases: each derives days several times over; `PROPTEST_CASES` asks for more. A failure names the seed and the
+/// days, which are all there is to it.
 fn few(cases: u32) -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok();
     ProptestConfig {
-        cases,
+        cases: asked.map_or(cases, |asked| asked.parse().expect("a number of cases")),
         max_shrink_iters: 0,
         failure_persistence: None,
         ..ProptestConfig::default()

@@ -5,6 +5,7 @@ pub mod binary;
 pub mod csv;
 pub mod expected;
 pub mod gateway;
+pub mod killing;
 pub mod pieces;
 pub mod tables;
 pub mod tampering;
