@@ -327,6 +327,26 @@ fn a_late_row_withdraws_an_alert_and_raises_another() {
 }
 
 #[test]
+fn a_late_row_takes_back_what_was_suppressed() {
+    let now = tape::after(START, 1);
+    // P1 stops at 10:20 with a full tank. A first record shows the level falling, which would be an outage but for the
+    // mask; a later one of the same minute, which is late, shows it steady.
+    let mut files = by_hand((0..60).map(|minute| match minute {
+        0..20 => (1, 30.0, 100.0, 90.0),
+        20 => (0, 0.0, 0.0, 89.0),
+        _ => (0, 0.0, 0.0, 90.0),
+    }));
+    let steady = place_of(&files[0].1, "2025-03-03 10:21:00,S,1,");
+    files[0]
+        .1
+        .splice(steady..steady, *b"2025-03-03 10:20:30,S,2,90\n");
+    let (on_time, _) = apart(&files, |line| line.starts_with("2025-03-03 10:20:30"));
+    assert_eq!(one_batch(&on_time, now).count("alerts_suppressed"), 1);
+    assert_eq!(one_batch(&files, now).count("alerts_suppressed"), 0);
+    deliver_late(&files, now, |line| line.starts_with("2025-03-03 10:20:30"));
+}
+
+#[test]
 fn a_late_level_above_all_others_moves_100_percent_for_every_later_row() {
     let days = 3;
     // The config's historical maximum is 90 % of the physical one: the tank goes above it only in the late row.

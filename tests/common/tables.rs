@@ -10,7 +10,7 @@ use rusqlite::types::ValueRef;
 use super::expected::open;
 
 /// The tables that are a pure function of the records, and the columns that name their rows.
-const TABLES: [(&str, &str); 7] = [
+const TABLES: [(&str, &str); 8] = [
     ("readings_wide", "ts"),
     ("pump_sessions", "id"),
     ("hourly_profile", "date, hour"),
@@ -18,6 +18,7 @@ const TABLES: [(&str, &str); 7] = [
     ("pump_health", "date, pump"),
     ("alerts_log", "id"),
     ("ingest_rejects", "file, line"),
+    ("alerts_suppressed", "date, rule"),
 ];
 /// Differences told of a table.
 const TOLD_MAX: usize = 6;
