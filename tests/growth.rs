@@ -74,3 +74,48 @@ fn every_input_of_the_corpus_grows_into_the_same_tables() {
         assert_same(&path.display().to_string(), &got, &seen_at(&bytes, &[]));
     }
 }
+
+/// The tables after replaying a file at each of the lengths, and then whole.
+fn replayed_at(bytes: &[u8], lengths: &[usize]) -> Tables {
+    let folder = TempDir::new().expect("a folder");
+    let config = tape::config(folder.path(), "Europe/Berlin");
+    let path = folder.path().join("a.csv");
+    let mut gateway = Gateway::open(&config, NOW);
+    for length in lengths.iter().copied().chain([bytes.len()]) {
+        fs::write(&path, &bytes[..length]).expect("a file");
+        gateway.ingest(std::slice::from_ref(&path));
+    }
+    gateway.stop();
+    Tables::of(&config.store)
+}
+
+const GROWING: &[u8] =
+    b"Timestamp,Marker,TagIndex,Value\n2025-03-03 10:00:00,S,2,50\n2025-03-03 10:01:00,S,2,61\n";
+
+#[test]
+fn a_day_file_replayed_while_it_grows_line_by_line_ends_in_the_tables_of_the_whole() {
+    let whole = replayed_at(GROWING, &[]);
+    let ends = GROWING
+        .iter()
+        .enumerate()
+        .filter(|(_, byte)| **byte == b'\n');
+    let ends: Vec<usize> = ends.map(|(place, _)| place + 1).collect();
+    assert_same("at line ends", &replayed_at(GROWING, &ends), &whole);
+}
+
+#[test]
+fn a_last_line_that_was_torn_when_first_replayed_is_no_reject_once_it_is_whole() {
+    let whole = replayed_at(GROWING, &[]);
+    let line = GROWING.len() - b"2025-03-03 10:01:00,S,2,61\n".len();
+    for length in line + 1..GROWING.len() - 2 {
+        let got = replayed_at(GROWING, &[length]);
+        assert_same(&format!("torn at {length}"), &got, &whole);
+    }
+}
+
+#[test]
+fn a_last_value_that_was_torn_when_first_replayed_is_no_duplicate_once_it_is_whole() {
+    let whole = replayed_at(GROWING, &[]);
+    let got = replayed_at(GROWING, &[GROWING.len() - 2]);
+    assert_same("torn within the value", &got, &whole);
+}

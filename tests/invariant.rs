@@ -18,7 +18,7 @@ use common::{
 };
 use jiff::civil::{Date, date};
 use proptest::prelude::*;
-use pumphouse::{calendar::Minute, config::Config};
+use pumphouse::{calendar::Minute, config::Config, simulate::FaultScript};
 use rand::{Rng, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use tempfile::TempDir;
@@ -229,6 +229,51 @@ proptest! {
         let expected = one_batch("UTC", &files, now).without("alerts_log", "told");
         let got = watched("UTC", &files, now, Between::Ticks, &mut rng);
         assert_same("ticked", &got.without("alerts_log", "told"), &expected);
+    }
+
+    #[test]
+    fn what_the_wall_clock_told_stays_on_record_and_changes_nothing_else(seed: u64) {
+        let files = tape::tape(seed, START, 1, FaultScript::default());
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let now = tape::after(START, 1);
+        let expected = one_batch("UTC", &files, now);
+
+        let place = Place::new("UTC");
+        let path = place.exports().join(&files[0].0);
+        let mut gateway = Gateway::open(&place.config, now);
+        let lines: Vec<&[u8]> = files[0].1.split_inclusive(|&byte| byte == b'\n').collect();
+        let read = 27 * rng.random_range(200..1000) + 1;
+        append(&path, &lines[..read].concat());
+        gateway.look();
+        let last = tape::minute_of(lines[read - 1]).expect("a line with its time");
+        for minute in last..last + 40 {
+            gateway.tick(minute);
+        }
+        gateway.commit();
+        if rng.random() {
+            gateway = gateway.restart();
+        }
+        append(&path, &lines[read..].concat());
+        gateway.look();
+        gateway = gateway.restart();
+        gateway.ingest(&[path]);
+        gateway.stop();
+
+        let got = place.tables();
+        let alerts = open(&place.config.store);
+        let told: Vec<(i64, String)> = alerts
+            .prepare("SELECT ts / 60, rule FROM alerts_log WHERE told = 1 ORDER BY id")
+            .and_then(|mut told| told.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect())
+            .expect("what was told");
+        prop_assert_eq!(told, [(last + 6, "F-01".to_owned()), (last + 31, "F-02".to_owned())]);
+        for (table, expected) in &expected.0 {
+            let counts_alerts = ["hourly_profile", "daily_summary"].contains(table);
+            let mut got = got.0[table].clone();
+            if *table == "alerts_log" {
+                got.rows.retain(|_, row| row.last().is_some_and(|told| told == "0"));
+            }
+            prop_assert!(counts_alerts || got == *expected, "{} differs", table);
+        }
     }
 
     #[test]
