@@ -1,0 +1,12 @@
+//! What the integration tests share.
+#![allow(dead_code, reason = "each test binary uses its own part of it")]
+
+pub mod binary;
+pub mod csv;
+pub mod expected;
+pub mod gateway;
+pub mod killing;
+pub mod pieces;
+pub mod tables;
+pub mod tampering;
+pub mod tape;
