@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    A_01, B_01, CATALOGUE, Check, E_01, F_01, Mask, RULES, Rule, RuleBook, Settings, Severity,
-    Told, Truth, Value,
+    A_01, B_01, CATALOGUE, Check, E_01, F_01, F_02, Mask, Rule, RuleBook, Settings, Severity, Told,
+    Truth, Value,
     scene::{Closing, Scene},
 };
 use crate::{
@@ -124,8 +124,8 @@ impl Engine {
     /// Evaluates every rule that looks at rows. `hole` when [`HOLE_MIN`] or more lie before the row.
     pub fn row(&mut self, scene: &mut Scene<'_>, hole: bool, out: &mut Outcome) {
         scene.outage_before = self.raised(A_01, None);
-        for index in 0..RULES {
-            let (rule, settings) = (&CATALOGUE[index], &scene.plant.rules.settings[index]);
+        for (index, rule) in CATALOGUE.iter().enumerate() {
+            let settings = &scene.plant.rules.settings[index];
             match rule.check {
                 Check::HourClose(_) | Check::DayClose(_) => continue,
                 Check::Gap => self.resolve_if_open(index, scene, out),
@@ -170,8 +170,7 @@ impl Engine {
     /// A gap ends with the row; a rule that was switched off lets go of its alert.
     fn resolve_if_open(&mut self, index: usize, scene: &Scene<'_>, out: &mut Outcome) {
         for (pump, state) in self.states[index].iter_mut().enumerate() {
-            if let Some(raised) = state.raised {
-                *state = State::default();
+            if let Some(raised) = std::mem::take(state).raised {
                 out.transitions.push(resolution(
                     index,
                     subject_of(&CATALOGUE[index], pump),
@@ -201,7 +200,8 @@ impl Engine {
             let state = &mut self.states[index][0];
             let [above, up_to, ..] = settings.limits;
             let silent = silent_min as f64;
-            let in_range = silent > above && !(silent > up_to);
+            // A rule without an upper limit has NaN there, which nothing exceeds.
+            let in_range = silent > above && (silent <= up_to || up_to.is_nan());
             if let Some(raised) = state.raised {
                 if silent > up_to {
                     state.raised = None;
@@ -242,8 +242,10 @@ impl Engine {
     }
 
     /// The minutes of silence after which a gap rule has something to say.
-    pub fn silence_steps_min(rules: &RuleBook) -> [i64; 2] {
-        std::array::from_fn(|gap| rules.settings[F_01 + gap].limits[0] as i64 + 1)
+    pub fn silence_steps_min(rules: &RuleBook) -> [i64; 3] {
+        let [above, up_to, ..] = rules.settings[F_01].limits;
+        let extended = rules.settings[F_02].limits[0];
+        [above, up_to, extended].map(|limit| limit as i64 + 1)
     }
 
     /// Evaluates the rules that look at closed hours, on a full hour's tick.

@@ -175,13 +175,6 @@ impl Scene<'_> {
         all([self.on(pump), self.draws(pump)])
     }
 
-    /// kW between 0.4 and 1.3 of the rating.
-    pub fn loaded_normally(&self, pump: usize) -> Truth {
-        let rated = self.plant.rated_kw[pump];
-        self.kw(pump)
-            .map(|kw| 0.4 * rated <= kw && kw <= 1.3 * rated)
-    }
-
     /// Flow zero.
     pub fn flow_zero(&self) -> Truth {
         self.flow().map(|flow| flow.abs() <= self.plant.zero_flow)

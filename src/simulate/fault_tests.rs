@@ -1,7 +1,7 @@
 //! Each kind of fault as it shows in the exported bytes.
 
 use super::export::{TAG_DAY_TOTAL, TAG_FLOW, TAG_LEVEL, TAG_ON, TAG_POWER, TAG_RUNTIME};
-use super::tests::{START, rows, run, simulator};
+use super::tests::{rows, run, simulator};
 use super::*;
 
 /// First minute of the fault and its length; the runs end an hour after it.

@@ -17,7 +17,7 @@ const ROWS_PER_COMMIT: usize = 30_000;
 type Call = Box<dyn FnOnce(&mut Store) + Send>;
 
 enum Job {
-    Write(Step),
+    Write(Box<Step>),
     Call(Call),
     Stop,
 }
@@ -42,7 +42,7 @@ impl Writer {
     /// Hands a step over; what goes wrong with it comes back from the next [`Writer::commit`].
     pub fn write(&self, step: Step) -> anyhow::Result<()> {
         self.jobs
-            .send(Job::Write(step))
+            .send(Job::Write(Box::new(step)))
             .map_err(|_| anyhow!("the writer has stopped"))
     }
 
