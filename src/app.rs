@@ -16,7 +16,7 @@ use std::{
 use anyhow::Context;
 use sd_notify::NotifyState;
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::{Notify, watch},
 };
 
@@ -55,7 +55,28 @@ pub fn run(path: PathBuf, config: Config, clock: Clock) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start")?;
-    runtime.block_on(Daemon::start(path, config, clock)?.serve())
+    runtime.block_on(async {
+        // Before anything else: a stop that comes early must be a clean one, too.
+        let signals = Signals::listen()?;
+        Daemon::start(path, config, clock)?.serve(signals).await
+    })
+}
+
+/// What the service manager and the terminal tell a daemon.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
 }
 
 struct Daemon {
@@ -119,10 +140,7 @@ impl Daemon {
         })
     }
 
-    async fn serve(mut self) -> anyhow::Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut hang_up = signal(SignalKind::hangup())?;
+    async fn serve(mut self, mut signals: Signals) -> anyhow::Result<()> {
         let mut ended = self.ended.clone();
         let (mut stopping, mut publisher) = self.publish();
         let watchdog = tokio::spawn(feed_watchdog(self.progress.clone()));
@@ -132,10 +150,10 @@ impl Daemon {
         ]);
         loop {
             tokio::select! {
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
+                _ = signals.terminate.recv() => break,
+                _ = signals.interrupt.recv() => break,
                 _ = ended.wait_for(|&ended| ended) => break,
-                _ = hang_up.recv() => {
+                _ = signals.hang_up.recv() => {
                     let before = self.config.mqtt.clone();
                     self.reload();
                     if self.config.mqtt != before {

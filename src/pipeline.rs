@@ -85,6 +85,7 @@ impl Pipeline {
     pub fn feed(&mut self, piece: Piece, now: Minute) -> anyhow::Result<Intake> {
         let Piece {
             record,
+            from_line,
             mut minutes,
             rejects,
         } = piece;
@@ -124,15 +125,12 @@ impl Pipeline {
         self.station = Some(station);
         intake.alerts = effects.raised();
         tell(&effects, news_from);
-        let rejects = rejects
-            .into_iter()
-            .map(|reject| (record.path.clone(), reject))
-            .collect();
         self.writer.write(Step {
             rows,
             effects,
-            files: vec![record],
+            file: Some(record),
             rejects,
+            from_line,
             by_wall_clock: false,
             news_from,
         })?;

@@ -17,6 +17,7 @@ use crate::{
         sessions::{PumpTrack, SessionRow},
     },
     rules::{
+        CATALOGUE, Mask,
         engine::{Engine, HOLE_MIN, Kind, Outcome, Transition},
         scene::{Closing, Row, Scene, all, at_least},
     },
@@ -228,12 +229,8 @@ impl Station {
             out.days.extend(today.row());
             out.health
                 .extend(today.health(&memory.days, &memory.pumps, last));
-            out.suppressed.extend(
-                memory
-                    .suppressed
-                    .iter()
-                    .map(|&(rule, count)| (today.day, rule, count)),
-            );
+            out.suppressed
+                .extend(suppressed_on(today.day, &memory.suppressed));
         }
     }
 
@@ -357,12 +354,11 @@ impl Station {
         out.days.extend(ended.row());
         out.health
             .extend(ended.health(&memory.days, &memory.pumps, last));
-        out.suppressed.extend(
-            memory
-                .suppressed
-                .drain(..)
-                .map(|(rule, count)| (ended.day, rule, count)),
-        );
+        if ended.has_rows() {
+            out.suppressed
+                .extend(suppressed_on(ended.day, &memory.suppressed));
+        }
+        memory.suppressed.clear();
         memory.days.close(ended);
         for (pump, track) in memory.pumps.iter().enumerate() {
             let started_today =
@@ -542,6 +538,24 @@ impl Station {
         }
         out.transitions.extend(outcome.transitions);
     }
+}
+
+/// The day's suppressed raises of every rule that has a mask, none included.
+fn suppressed_on(
+    day: Day,
+    counted: &[(usize, u32)],
+) -> impl Iterator<Item = (Day, usize, u32)> + '_ {
+    let masked = CATALOGUE
+        .iter()
+        .enumerate()
+        .filter(|(_, rule)| rule.mask != Mask::None);
+    masked.map(move |(rule, _)| {
+        let count = counted
+            .iter()
+            .find(|(known, _)| *known == rule)
+            .map_or(0, |&(_, count)| count);
+        (day, rule, count)
+    })
 }
 
 fn command(row: &Row, pump: usize) -> Option<bool> {

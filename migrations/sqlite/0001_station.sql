@@ -209,7 +209,8 @@ CREATE TABLE ingest_files (
     head_hash BLOB NOT NULL,
     kept INTEGER NOT NULL,
     discarded TEXT NOT NULL,
-    rejected INTEGER NOT NULL
+    rejected INTEGER NOT NULL,
+    unended INTEGER NOT NULL
 ) STRICT;
 
 -- The station just before a minute; what is before decides it, so a re-run may stop where it comes out the same.

@@ -78,13 +78,16 @@ impl Ingest {
         let calendar = Calendar::new(config.plant.zone.clone());
         let format = config.historian.format.clone();
         let paths: Vec<PathBuf> = files.into_iter().map(|(path, _)| path).collect();
-        let numbered = number(&paths, &known);
+        let planned = plan(paths, known);
         let mut report = Report::default();
         std::thread::scope(|scope| -> anyhow::Result<()> {
             scope.spawn(move || {
-                for (path, id) in numbered {
+                for Planned { path, id, before } in planned {
                     let read =
                         Reader::start(&path, id, &format, &calendar).and_then(|mut reader| {
+                            if let Some(before) = &before {
+                                reader.expect_again(before);
+                            }
                             while let Some(piece) = reader.next_piece(End::Final, now)? {
                                 if pieces.send(Ok(piece)).is_err() {
                                     break;
@@ -124,22 +127,32 @@ impl Ingest {
     }
 }
 
+/// A file to read, with its number in the store and what is remembered of it.
+struct Planned {
+    path: PathBuf,
+    id: i64,
+    before: Option<FileRecord>,
+}
+
 /// Gives each file the number it has in the store, or the next one.
-fn number(paths: &[PathBuf], known: &[FileRecord]) -> Vec<(PathBuf, i64)> {
-    let by_path: BTreeMap<&Path, i64> = known
-        .iter()
-        .filter(|record| !record.detached)
-        .map(|record| (record.path.as_path(), record.id))
-        .collect();
+fn plan(paths: Vec<PathBuf>, known: Vec<FileRecord>) -> Vec<Planned> {
     let mut next = known.iter().map(|record| record.id).max().unwrap_or(0);
-    let number_of = |path: &PathBuf| {
-        let id = by_path.get(path.as_path()).copied().unwrap_or_else(|| {
-            next += 1;
-            next
-        });
-        (path.clone(), id)
-    };
-    paths.iter().map(number_of).collect()
+    let attached = known.into_iter().filter(|record| !record.detached);
+    let by_path: BTreeMap<PathBuf, FileRecord> = attached
+        .map(|record| (record.path.clone(), record))
+        .collect();
+    let planned = paths.into_iter().map(|path| {
+        let before = by_path.get(&path).cloned();
+        let id = match &before {
+            Some(record) => record.id,
+            None => {
+                next += 1;
+                next
+            }
+        };
+        Planned { path, id, before }
+    });
+    planned.collect()
 }
 
 fn progress_bar(bytes: u64) -> ProgressBar {

@@ -71,6 +71,8 @@ pub struct FileRecord {
     pub head: (u64, u128),
     /// What became of the lines.
     pub tally: Tally,
+    /// Whether the line after the position was taken although it had no end.
+    pub unended: bool,
 }
 
 /// A piece of a file, folded.
@@ -78,6 +80,8 @@ pub struct FileRecord {
 pub struct Piece {
     /// The file as it stands after this piece.
     pub record: FileRecord,
+    /// First line of the piece: rejects from here on are replaced by those of the piece.
+    pub from_line: u64,
     /// Its minutes, oldest first.
     pub minutes: Vec<MinuteRecords>,
     /// Its rejects.
@@ -149,6 +153,7 @@ impl Reader {
             reader.fold.take_rejects();
         }
         reader.fold.take_minutes(false);
+        reader.record.lines = reader.fold.lines();
         let same =
             reader.record.offset == record.offset && reader.hasher.digest128() == record.hash;
         Ok(same.then_some(reader))
@@ -159,20 +164,11 @@ impl Reader {
         format: &Arc<Format>,
         calendar: &Calendar,
     ) -> std::io::Result<Self> {
-        let mut file = File::open(&record.path)?;
-        let mut head = [0; 4];
-        let mut filled = 0;
-        while filled < head.len() {
-            match file.read(&mut head[filled..])? {
-                0 => break,
-                count => filled += count,
-            }
-        }
-        let (encoding, _) = sniff(&head[..filled]);
+        let file = File::open(&record.path)?;
         Ok(Self {
             record,
             file,
-            encoding,
+            encoding: Encoding::default(),
             hasher: Box::default(),
             tail: Vec::new(),
             fold: Fold::new(format.clone(), calendar.clone()),
@@ -184,6 +180,13 @@ impl Reader {
     /// The file's record as it stands.
     pub fn record(&self) -> &FileRecord {
         &self.record
+    }
+
+    /// Says how the file was read before: a last line without its end, taken as it was, may have been torn.
+    pub fn expect_again(&mut self, before: &FileRecord) {
+        if before.unended {
+            self.fold.expect_again(before.lines + 1);
+        }
     }
 
     /// Gives the file its new name.
@@ -209,6 +212,7 @@ impl Reader {
     /// Reads the next piece; `None` when nothing new is there.
     pub fn next_piece(&mut self, end: End, now: Minute) -> std::io::Result<Option<Piece>> {
         let outside = Outside::of(&self.file.metadata()?);
+        let from_line = self.record.lines + 1;
         let more = self.read_lines(u64::MAX, now)?;
         let at_end = self.record.offset + self.unread() >= outside.size;
         let unended = end == End::Final && at_end && !self.ended && !self.buffer.is_empty();
@@ -217,6 +221,7 @@ impl Reader {
             return Ok(None);
         }
         self.record.lines = self.fold.lines();
+        self.record.unended = unended;
         if at_end {
             self.record.outside = outside;
             if unended {
@@ -228,6 +233,7 @@ impl Reader {
         self.record.tally = self.fold.tally().clone();
         Ok(Some(Piece {
             record: self.record.clone(),
+            from_line,
             minutes: self.fold.take_minutes(!at_end),
             rejects: self.fold.take_rejects(),
         }))
@@ -246,6 +252,10 @@ impl Reader {
         self.buffer.clear();
         (&self.file).take(wanted).read_to_end(&mut self.buffer)?;
         let full = self.buffer.len() as u64 == PIECE_BYTES as u64;
+        if self.record.offset == 0 {
+            // Looked at until the first line is whole: a file may be seen from its first byte on.
+            (self.encoding, _) = sniff(&self.buffer);
+        }
         let whole = match self.encoding.whole_lines(&self.buffer) {
             // A line longer than a piece is no line of an export; it goes through as one, and is rejected.
             0 if full => self.buffer.len(),

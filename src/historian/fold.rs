@@ -36,6 +36,8 @@ pub struct MinuteRecords {
     pub micros: [u32; TAGS],
     /// Slots with two records of one full timestamp, a bit each.
     pub duplicated: u32,
+    /// Slots whose record replaces one that was read when its line was still torn, a bit each.
+    pub corrected: u32,
     /// Whether a record carries the marker B.
     pub from_b: bool,
 }
@@ -163,6 +165,8 @@ pub struct Fold {
     rejects: Vec<Reject>,
     /// The header is unusable: nothing in the file can be read.
     refused: bool,
+    /// The line that was read before when it was still torn.
+    again: Option<u64>,
 }
 
 impl Fold {
@@ -195,7 +199,13 @@ impl Fold {
             unmapped: BTreeMap::new(),
             rejects: Vec::new(),
             refused: false,
+            again: None,
         }
+    }
+
+    /// Says that a line was read before, when it may still have been torn: what it says now replaces that.
+    pub fn expect_again(&mut self, line: u64) {
+        self.again = Some(line);
     }
 
     /// Lines read so far.
@@ -434,6 +444,9 @@ impl Fold {
             records.micros[slot] = micros;
             *have |= bit;
         }
+        if self.again == Some(self.line) {
+            records.corrected |= bit;
+        }
         records.from_b |= from_b;
     }
 
@@ -456,6 +469,7 @@ impl Fold {
                 values: NO_VALUES,
                 micros: [0; TAGS],
                 duplicated: 0,
+                corrected: 0,
                 from_b: false,
             };
             self.slots.insert(

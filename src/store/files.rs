@@ -24,8 +24,8 @@ impl Store {
         self.connection
             .prepare_cached(
                 "INSERT OR REPLACE INTO ingest_files (id, path, detached, size, mtime_ns, device, inode, position, \
-                 lines, hash, head_len, head_hash, kept, discarded, rejected) \
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 lines, hash, head_len, head_hash, kept, discarded, rejected, unended) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?
             .execute(params![
                 record.id,
@@ -43,7 +43,16 @@ impl Store {
                 record.tally.kept as i64,
                 discarded,
                 record.tally.rejected as i64,
+                record.unended,
             ])?;
+        Ok(())
+    }
+
+    /// Forgets the rejects of lines that are read again, from a line on.
+    pub(super) fn forget_rejects(&mut self, path: &Path, from_line: u64) -> anyhow::Result<()> {
+        self.connection
+            .prepare_cached("DELETE FROM ingest_rejects WHERE file = ? AND line >= ?")?
+            .execute(params![path.to_string_lossy(), from_line as i64])?;
         Ok(())
     }
 
@@ -59,7 +68,7 @@ impl Store {
     pub fn files(&self) -> anyhow::Result<Vec<FileRecord>> {
         let mut statement = self.connection.prepare(
             "SELECT id, path, detached, size, mtime_ns, device, inode, position, lines, hash, head_len, head_hash, \
-             kept, discarded, rejected FROM ingest_files ORDER BY id",
+             kept, discarded, rejected, unended FROM ingest_files ORDER BY id",
         )?;
         let unsigned = |row: &rusqlite::Row<'_>, column: usize| {
             row.get::<_, i64>(column).map(|value| value as u64)
@@ -84,6 +93,7 @@ impl Store {
                     discarded: serde_json::from_str(&discarded).unwrap_or_default(),
                     rejected: unsigned(row, 14)?,
                 },
+                unended: row.get(15)?,
             })
         })?;
         records

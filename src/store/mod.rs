@@ -13,7 +13,7 @@ pub mod writer;
 
 use std::{
     fs::{File, TryLockError},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 pub use readings::reading;
@@ -66,10 +66,12 @@ pub struct Step {
     pub rows: Vec<NewRow>,
     /// What they brought about.
     pub effects: Effects,
-    /// Files as they stand after the step.
-    pub files: Vec<FileRecord>,
-    /// Rejects, by the file's name in the store.
-    pub rejects: Vec<(PathBuf, Reject)>,
+    /// The file as it stands after the step, if the step comes from one.
+    pub file: Option<FileRecord>,
+    /// Rejects of the file's lines.
+    pub rejects: Vec<Reject>,
+    /// First line read in the step; 0 when none was.
+    pub from_line: u64,
     /// Whether the gap alerts among the effects were raised by the wall clock.
     pub by_wall_clock: bool,
     /// Transitions before this minute are history: announced as `backfilled`.
@@ -174,11 +176,14 @@ impl Store {
         self.write_transitions(step)?;
         self.write_figures(&step.effects)?;
         self.write_checkpoints(&step.effects.checkpoints)?;
-        for record in &step.files {
+        if let Some(record) = &step.file {
             self.save_file(record)?;
-        }
-        for (path, reject) in &step.rejects {
-            self.save_reject(path, reject)?;
+            if step.from_line > 0 {
+                self.forget_rejects(&record.path, step.from_line)?;
+            }
+            for reject in &step.rejects {
+                self.save_reject(&record.path, reject)?;
+            }
         }
         if let Some(newest) = step.rows.last() {
             self.show_newest(newest)?;

@@ -214,6 +214,7 @@ fn read_records(row: &Row<'_>) -> rusqlite::Result<MinuteRecords> {
         from_b: row.get_ref(1)?.as_str()? == "B",
         duplicated: row.get::<_, Option<i64>>(2)?.unwrap_or(0) as u32,
         micros: [0; TAGS],
+        corrected: 0,
         values: NO_VALUES,
     };
     if let ValueRef::Blob(bytes) = row.get_ref(3)? {
@@ -239,7 +240,8 @@ fn merge(standing: &mut MinuteRecords, records: &MinuteRecords) -> bool {
         let stands = standing.values[slot];
         let (newer, older) = (records.micros[slot], standing.micros[slot]);
         let differs = stands.is_nan() || newer != older || value != stands;
-        if !stands.is_nan() && newer == older && value != stands {
+        let corrects = records.corrected & (1 << slot) != 0;
+        if !stands.is_nan() && newer == older && value != stands && !corrects {
             standing.duplicated |= 1 << slot;
         }
         if differs && (stands.is_nan() || newer >= older) {
@@ -376,6 +378,7 @@ mod tests {
             values: NO_VALUES,
             micros: [0; TAGS],
             duplicated: 0,
+            corrected: 0,
             from_b: false,
         };
         records.values[LEVEL] = value;

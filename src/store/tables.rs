@@ -72,9 +72,17 @@ impl Store {
             save_health(&self.connection, health)?;
         }
         for &(day, rule, minutes) in &effects.suppressed {
-            self.connection
-                .prepare_cached("INSERT OR REPLACE INTO alerts_suppressed (date, rule, minutes) VALUES (?, ?, ?)")?
-                .execute(params![date_text(day), CATALOGUE[rule].code, minutes])?;
+            let (date, code) = (date_text(day), CATALOGUE[rule].code);
+            if minutes == 0 {
+                // A late row may have taken back what was counted.
+                self.connection
+                    .prepare_cached("DELETE FROM alerts_suppressed WHERE date = ? AND rule = ?")?
+                    .execute(params![date, code])?;
+            } else {
+                self.connection
+                    .prepare_cached("INSERT OR REPLACE INTO alerts_suppressed (date, rule, minutes) VALUES (?, ?, ?)")?
+                    .execute(params![date, code, minutes])?;
+            }
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use broker::{Mosquitto, Panel};
 use serde_json::Value;
 use station::{Folder, tables};
 
-fn event<'a>(panel: &'a Panel, code: &str, transition: &str) -> Value {
+fn event(panel: &Panel, code: &str, transition: &str) -> Value {
     panel.wait_for(&format!("{code} {transition}"), |message| {
         let event = message.json();
         (message.topic.ends_with("/events")
@@ -86,7 +86,7 @@ fn a_late_export_is_recorded_as_backfilled_and_leaves_no_state_active() {
         mosquitto.port
     ));
     let mut held_back = Vec::new();
-    let mut tape = folder.tape(300);
+    let mut tape = folder.tape_until(60, 240);
     for _ in 0..20 {
         held_back.extend(tape.skip(|row| row.power_kw[1] = 0.0));
     }
@@ -295,6 +295,7 @@ fn a_daemon_killed_at_any_moment_ends_in_the_same_tables() {
         }
     }
     let mut daemon = killed.run();
+    daemon.wait_for_log("pumphouse starts");
     killed.wait_until_read();
     assert_eq!(daemon.terminate(), Some(0));
     assert_eq!(
