@@ -69,7 +69,10 @@ fn sample() -> Vec<u8> {
     };
     let mut sample = bytes[..line(27 * 22)].to_vec();
     sample.extend_from_slice(&bytes[line(27 * 160)..line(27 * 162)]);
-    assert!(check(&sample, &[]).tally.kept > 500, "most of the sample is kept");
+    assert!(
+        check(&sample, &[]).tally.kept > 500,
+        "most of the sample is kept"
+    );
     sample
 }
 
