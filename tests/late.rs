@@ -20,7 +20,7 @@ use tempfile::TempDir;
 
 const START: Date = date(2025, 3, 3);
 
-/// A store of the tape that is called yesterday's, or a month's.
+/// A folder with the config of one store.
 struct Place {
     folder: TempDir,
     config: Config,

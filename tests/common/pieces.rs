@@ -4,9 +4,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, LazyLock},
 };
 
+use jiff::tz::TimeZone;
 use pumphouse::{
     calendar::{Calendar, Minute},
     historian::{
@@ -20,6 +21,10 @@ use pumphouse::{
 
 /// The wall clock, 2025-12-29: after all that the inputs say of 2025.
 const NOW: Minute = 29_450_000;
+
+/// A zone with summer time.
+static ZONE: LazyLock<TimeZone> =
+    LazyLock::new(|| TimeZone::get("Europe/Berlin").expect("a zone of the bundled database"));
 
 /// What a file says.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,8 +55,7 @@ fn fold() -> Fold {
         slots,
         kept: vec!["B".into(), "S".into(), String::new()],
     };
-    let zone = jiff::tz::TimeZone::get("Europe/Berlin").expect("a zone of the bundled database");
-    Fold::new(Arc::new(format), Calendar::new(zone))
+    Fold::new(Arc::new(format), Calendar::new(ZONE.clone()))
 }
 
 /// What a file says that grows by a piece at each cut. The last line counts also without an end.
