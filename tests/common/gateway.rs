@@ -99,6 +99,9 @@ impl<'c> Gateway<'c> {
             );
             let format = &self.config.historian.format;
             let mut reader = Reader::start(path, id, format, &calendar).expect("the file opens");
+            if let Some(before) = known.iter().find(|record| record.id == id) {
+                reader.expect_again(before);
+            }
             while let Some(piece) = reader.next_piece(End::Final, self.now).expect("a piece") {
                 self.pipeline.feed(piece, self.now).expect("a fed piece");
             }
