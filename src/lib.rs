@@ -1,18 +1,42 @@
-//! Pumphouse core.
-pub mod app;
+//! Edge gateway for PLC-controlled pump stations: historian exports in, six tables and 47 alerts out, live.
+//!
+//! ```text
+//!  exports ─► historian ─► derive ─► rules ─► rollups ─► store ─► publish ─► panels
+//!             lines,       columns   raise,   sessions,  SQLite,  MQTT
+//!             minutes      of a row  resolve  hours, …   outbox
+//!                         └──────── station ────────┘
+//! ```
+//!
+//! The picture has the modules in the order in which a minute of data goes through them.
+//!
+//! *Invariants.*
+//! - `derive`, `rules`, `rollups`, `station` and `plant` are pure: no I/O, no clock, no randomness.
+//! - A row is stored before anything about it is published, and its file's position is stored with it.
+//! - Evaluating a minute twice changes nothing: the tables are a function of the set of records.
+//! - Only `store` speaks SQLite, only `publish` MQTT.
+//! - Nothing here can write to a PLC.
+
+#![warn(missing_docs)]
+
+// The station as the core sees it.
 pub mod calendar;
-pub mod cli;
-pub mod clock;
-pub mod config;
+pub mod plant;
+pub mod tags;
+
+// The path of the data.
 pub mod derive;
 pub mod historian;
-pub mod logging;
 pub mod pipeline;
-pub mod plant;
 pub mod publish;
 pub mod rollups;
 pub mod rules;
-pub mod simulate;
 pub mod station;
 pub mod store;
-pub mod tags;
+
+// The program around it.
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod logging;
+pub mod simulate;

@@ -67,7 +67,7 @@ pub struct FileRecord {
     pub lines: u64,
     /// Hash of the bytes read.
     pub hash: u128,
-    /// Hash of the first bytes read, at most [`HEAD_BYTES`].
+    /// Hash of the first bytes read, at most 1024.
     pub head: (u64, u128),
     /// What became of the lines.
     pub tally: Tally,

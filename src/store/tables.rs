@@ -1,5 +1,7 @@
 //! The tables built on `readings_wide`: alerts, sessions, hours, days, pump health; and the checkpoints.
 
+use std::sync::LazyLock;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Step, Store, Texts, alert_id, outbox::Told, session_id};
@@ -27,6 +29,137 @@ pub(super) fn known(value: f64) -> Option<f64> {
 fn whole(value: f64) -> Option<i64> {
     known(value).map(|value| value as i64)
 }
+
+/// Writes a row with the first `keys` columns as its key; one that stands as it is is left alone.
+fn upsert(table: &str, keys: usize, columns: &[&str]) -> String {
+    let (key, rest) = columns.split_at(keys);
+    let excluded: Vec<_> = rest
+        .iter()
+        .map(|column| format!("excluded.{column}"))
+        .collect();
+    let own: Vec<_> = rest
+        .iter()
+        .map(|column| format!("{table}.{column}"))
+        .collect();
+    format!(
+        "INSERT INTO {table} ({}) VALUES ({}) ON CONFLICT ({}) DO UPDATE SET ({}) = ({excluded}) WHERE ({}) IS NOT ({excluded})",
+        columns.join(", "),
+        vec!["?"; columns.len()].join(", "),
+        key.join(", "),
+        rest.join(", "),
+        own.join(", "),
+        excluded = excluded.join(", "),
+    )
+}
+
+static SESSION: LazyLock<String> = LazyLock::new(|| {
+    upsert(
+        "pump_sessions",
+        1,
+        &[
+            "id",
+            "pump",
+            "start_ts",
+            "start_time",
+            "end_time",
+            "duration_min",
+            "status",
+            "kwh_consumed",
+            "flow_during_run",
+            "efficiency",
+            "is_short_cycle",
+            "m3_per_kwh",
+        ],
+    )
+});
+
+static HOUR: LazyLock<String> = LazyLock::new(|| {
+    upsert(
+        "hourly_profile",
+        2,
+        &[
+            "date",
+            "hour",
+            "avg_flow",
+            "total_flow",
+            "avg_hlt",
+            "avg_pumps_on",
+            "total_kwh",
+            "p1_on_minutes",
+            "p2_on_minutes",
+            "p3_on_minutes",
+            "p4_on_minutes",
+            "p5_on_minutes",
+            "p6_on_minutes",
+            "alert_count",
+            "is_peak_hour",
+        ],
+    )
+});
+
+static DAY: LazyLock<String> = LazyLock::new(|| {
+    upsert(
+        "daily_summary",
+        1,
+        &[
+            "date",
+            "total_flow",
+            "avg_flow_per_hr",
+            "peak_flow",
+            "peak_flow_hour",
+            "avg_hlt_level",
+            "min_hlt_level",
+            "max_hlt_level",
+            "total_kwh",
+            "energy_per_m3",
+            "p1_hours_on",
+            "p2_hours_on",
+            "p3_hours_on",
+            "p4_hours_on",
+            "p5_hours_on",
+            "p6_hours_on",
+            "p1_starts",
+            "p2_starts",
+            "p3_starts",
+            "p4_starts",
+            "p5_starts",
+            "p6_starts",
+            "p1_avg_kwh",
+            "p2_avg_kwh",
+            "p3_avg_kwh",
+            "p4_avg_kwh",
+            "p5_avg_kwh",
+            "p6_avg_kwh",
+            "total_alerts",
+            "critical_alerts",
+            "peak_pumps_on",
+            "avg_pumps_on",
+            "is_weekend",
+        ],
+    )
+});
+
+static HEALTH: LazyLock<String> = LazyLock::new(|| {
+    upsert(
+        "pump_health",
+        2,
+        &[
+            "date",
+            "pump",
+            "total_runtime_min",
+            "start_count",
+            "stop_count",
+            "short_cycle_count",
+            "longest_run_min",
+            "avg_run_min",
+            "avg_kwh",
+            "avg_flow_per_kwh",
+            "efficiency_slope_7d",
+            "overrun_flag",
+            "health_score",
+        ],
+    )
+});
 
 impl Store {
     /// Writes alerts raised and resolved, and their messages.
@@ -158,67 +291,51 @@ pub(super) fn save_session(
 ) -> anyhow::Result<()> {
     let end_time = session.end.map(|(_, local)| texts.local(local).to_owned());
     let duration_min = session.duration_min();
-    connection
-        .prepare_cached(
-            "INSERT OR REPLACE INTO pump_sessions (id, pump, start_ts, start_time, end_time, duration_min, status, \
-             kwh_consumed, flow_during_run, efficiency, is_short_cycle, m3_per_kwh) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        )?
-        .execute(params![
-            session_id(session.start, session.pump),
-            pump_name(session.pump),
-            session.start * 60,
-            texts.local(session.start_local),
-            end_time,
-            duration_min,
-            if duration_min.is_some() { "completed" } else { "running" },
-            known(session.kwh_consumed),
-            known(session.flow_during_run),
-            known(ratio(session.flow_during_run, session.kwh_consumed)),
-            duration_min.map(|min| min < SHORT_CYCLE_MIN),
-            known(session.m3_per_kwh),
-        ])?;
+    connection.prepare_cached(&SESSION)?.execute(params![
+        session_id(session.start, session.pump),
+        pump_name(session.pump),
+        session.start * 60,
+        texts.local(session.start_local),
+        end_time,
+        duration_min,
+        if duration_min.is_some() {
+            "completed"
+        } else {
+            "running"
+        },
+        known(session.kwh_consumed),
+        known(session.flow_during_run),
+        known(ratio(session.flow_during_run, session.kwh_consumed)),
+        duration_min.map(|min| min < SHORT_CYCLE_MIN),
+        known(session.m3_per_kwh),
+    ])?;
     Ok(())
 }
 
 fn save_hour(connection: &Connection, hour: &HourRow) -> anyhow::Result<()> {
     let [p1, p2, p3, p4, p5, p6] = hour.on_min;
-    connection
-        .prepare_cached(
-            "INSERT OR REPLACE INTO hourly_profile (date, hour, avg_flow, total_flow, avg_hlt, avg_pumps_on, \
-             total_kwh, p1_on_minutes, p2_on_minutes, p3_on_minutes, p4_on_minutes, p5_on_minutes, p6_on_minutes, \
-             alert_count, is_peak_hour) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        )?
-        .execute(params![
-            date_text(hour.key.div_euclid(24)),
-            hour.key.rem_euclid(24),
-            known(hour.avg_flow),
-            known(hour.total_flow),
-            known(hour.avg_level),
-            known(hour.avg_pumps_on),
-            known(hour.total_kwh),
-            p1,
-            p2,
-            p3,
-            p4,
-            p5,
-            p6,
-            hour.alert_count,
-            hour.is_peak_hour,
-        ])?;
+    connection.prepare_cached(&HOUR)?.execute(params![
+        date_text(hour.key.div_euclid(24)),
+        hour.key.rem_euclid(24),
+        known(hour.avg_flow),
+        known(hour.total_flow),
+        known(hour.avg_level),
+        known(hour.avg_pumps_on),
+        known(hour.total_kwh),
+        p1,
+        p2,
+        p3,
+        p4,
+        p5,
+        p6,
+        hour.alert_count,
+        hour.is_peak_hour,
+    ])?;
     Ok(())
 }
 
 fn save_day(connection: &Connection, day: &DayRow) -> anyhow::Result<()> {
-    let mut statement = connection.prepare_cached(
-        "INSERT OR REPLACE INTO daily_summary (date, total_flow, avg_flow_per_hr, peak_flow, peak_flow_hour, \
-         avg_hlt_level, min_hlt_level, max_hlt_level, total_kwh, energy_per_m3, \
-         p1_hours_on, p2_hours_on, p3_hours_on, p4_hours_on, p5_hours_on, p6_hours_on, \
-         p1_starts, p2_starts, p3_starts, p4_starts, p5_starts, p6_starts, \
-         p1_avg_kwh, p2_avg_kwh, p3_avg_kwh, p4_avg_kwh, p5_avg_kwh, p6_avg_kwh, \
-         total_alerts, critical_alerts, peak_pumps_on, avg_pumps_on, is_weekend) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )?;
+    let mut statement = connection.prepare_cached(&DAY)?;
     statement.raw_bind_parameter(1, date_text(day.day))?;
     statement.raw_bind_parameter(2, known(day.total_flow))?;
     statement.raw_bind_parameter(3, known(day.avg_flow_per_hr))?;
@@ -244,26 +361,20 @@ fn save_day(connection: &Connection, day: &DayRow) -> anyhow::Result<()> {
 }
 
 fn save_health(connection: &Connection, health: &HealthRow) -> anyhow::Result<()> {
-    connection
-        .prepare_cached(
-            "INSERT OR REPLACE INTO pump_health (date, pump, total_runtime_min, start_count, stop_count, \
-             short_cycle_count, longest_run_min, avg_run_min, avg_kwh, avg_flow_per_kwh, efficiency_slope_7d, \
-             overrun_flag, health_score) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        )?
-        .execute(params![
-            date_text(health.day),
-            pump_name(health.pump),
-            health.total_runtime_min,
-            health.start_count,
-            health.stop_count,
-            health.short_cycle_count,
-            health.longest_run_min,
-            known(health.avg_run_min),
-            known(health.avg_kw),
-            known(health.avg_flow_per_kwh),
-            known(health.efficiency_slope_7d),
-            health.overrun,
-            health.health_score,
-        ])?;
+    connection.prepare_cached(&HEALTH)?.execute(params![
+        date_text(health.day),
+        pump_name(health.pump),
+        health.total_runtime_min,
+        health.start_count,
+        health.stop_count,
+        health.short_cycle_count,
+        health.longest_run_min,
+        known(health.avg_run_min),
+        known(health.avg_kw),
+        known(health.avg_flow_per_kwh),
+        known(health.efficiency_slope_7d),
+        health.overrun,
+        health.health_score,
+    ])?;
     Ok(())
 }
