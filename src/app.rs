@@ -428,8 +428,7 @@ impl PlantLoop {
             let mut warned = false;
             let troubles = watch.read(&path, now, |piece| {
                 progress.fetch_add(1, Ordering::Relaxed);
-                if let Some(warning) =
-                    crate::cli::marker_warning(&piece.record.path, &piece.record.tally)
+                if let Some(warning) = piece.record.tally.marker_warning(&piece.record.path)
                     && !std::mem::replace(&mut warned, true)
                 {
                     log::warn!(warning; "many records are passed over for their marker");

@@ -10,7 +10,7 @@
 //! The picture has the modules in the order in which a minute of data goes through them.
 //!
 //! *Invariants.*
-//! - `derive`, `rules`, `rollups`, `station` and `plant` are pure: no I/O, no clock, no randomness.
+//! - `derive`, `rules`, `rollups`, `station`, `row` and `plant` are pure: no I/O, no clock, no randomness.
 //! - A row is stored before anything about it is published, and its file's position is stored with it.
 //! - Evaluating a minute twice changes nothing: the tables are a function of the set of records.
 //! - Only `store` speaks SQLite, only `publish` MQTT.
@@ -21,6 +21,7 @@
 // The station as the core sees it.
 pub mod calendar;
 pub mod plant;
+pub mod row;
 pub mod tags;
 
 // The path of the data.

@@ -16,10 +16,11 @@ use crate::{
         hours::{Hour, HourHistory, HourRow},
         sessions::{PumpTrack, SessionRow},
     },
+    row::{Row, all, at_least},
     rules::{
-        CATALOGUE, Mask,
+        CATALOGUE, Mask, Severity,
         engine::{Engine, HOLE_MIN, Kind, Outcome, Transition},
-        scene::{Closing, Row, Scene, all, at_least},
+        scene::{Closing, Scene},
     },
     tags::{FLOW, LEVEL, PUMPS, Values, kw},
 };
@@ -522,7 +523,7 @@ impl Station {
                     hour.count_alert();
                 }
                 if let Some(today) = &mut memory.today {
-                    today.count_alert(severity);
+                    today.count_alert(severity == Severity::Critical);
                 }
             }
         }

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt::Write,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::mpsc::sync_channel,
     time::{Duration, Instant},
 };
@@ -26,8 +26,6 @@ use crate::{
     store::{Store, writer::Writer},
 };
 
-/// Share of a file's records lost to the marker rule above which it is worth a word.
-const DISCARDED_SHARE_MAX: f64 = 0.05;
 /// Pieces read ahead.
 const PIECES_WAITING_MAX: usize = 2;
 
@@ -242,22 +240,7 @@ impl Report {
     fn warnings(&self) -> Vec<String> {
         self.tallies
             .iter()
-            .filter_map(|(path, tally)| marker_warning(path, tally))
+            .filter_map(|(path, tally)| tally.marker_warning(path))
             .collect()
     }
-}
-
-/// A word about a file that loses much to the marker rule.
-pub fn marker_warning(path: &Path, tally: &Tally) -> Option<String> {
-    let discarded = tally.discarded_total();
-    let share = discarded as f64 / (discarded + tally.kept).max(1) as f64;
-    (share > DISCARDED_SHARE_MAX).then(|| {
-        let markers: Vec<_> = tally.discarded.keys().map(|marker| format!("{marker:?}")).collect();
-        format!(
-            "{}: {:.0} % of its records carry markers that are not kept ({}); see historian.keep_markers",
-            path.display(),
-            share * 100.0,
-            markers.join(", ")
-        )
-    })
 }

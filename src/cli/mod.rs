@@ -6,7 +6,6 @@ mod check;
 #[cfg(feature = "demo-broker")]
 mod demo;
 mod ingest;
-pub use ingest::marker_warning;
 pub use simulate::simulated_config;
 mod rules;
 mod run;

@@ -7,7 +7,7 @@ pub use recent::Recent;
 use crate::{
     calendar::Local,
     plant::Plant,
-    rules::scene::{Row, at_least, known},
+    row::{Row, at_least, known},
     tags::{FLOW, LEVEL, PUMPS, kw, onoff},
 };
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{calendar::Minute, rules::Truth};
+use crate::{calendar::Minute, row::Truth};
 
 /// Minutes kept: the longest window is 60.
 const KEPT: usize = 64;

@@ -4,7 +4,7 @@
 //! read; that there were two is kept. What a file has shown so far (its local time in the repeated hour, the stamps of
 //! its records) decides how its next line is read, so a file may come in any number of pieces.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use super::{
     Format,
@@ -22,6 +22,8 @@ use crate::{
 const EARLIEST: Minute = 15_778_080;
 /// How far ahead of the clock a timestamp may lie, min.
 const AHEAD_MIN: i64 = 1440;
+/// Share of a file's records lost to the marker rule above which it is worth a word.
+const DISCARDED_SHARE_MAX: f64 = 0.05;
 /// Going back by this much in the repeated hour means that the clocks have been put back, µs.
 const PUT_BACK_US: i64 = 30 * MINUTE_US;
 
@@ -57,6 +59,21 @@ impl Tally {
     /// Records passed over for their marker.
     pub fn discarded_total(&self) -> u64 {
         self.discarded.values().sum()
+    }
+
+    /// A word about a file that loses much to the marker rule.
+    pub fn marker_warning(&self, path: &Path) -> Option<String> {
+        let discarded = self.discarded_total();
+        let share = discarded as f64 / (discarded + self.kept).max(1) as f64;
+        (share > DISCARDED_SHARE_MAX).then(|| {
+            let markers: Vec<_> = self.discarded.keys().map(|marker| format!("{marker:?}")).collect();
+            format!(
+                "{}: {:.0} % of its records carry markers that are not kept ({}); see historian.keep_markers",
+                path.display(),
+                share * 100.0,
+                markers.join(", ")
+            )
+        })
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     calendar::{Day, Local, Minute},
     derive::{Derived, OVERRUN_MIN},
-    rules::{Severity, scene::Row},
+    row::Row,
     tags::{DAY_TOTAL, FLOW, LEVEL, PUMPS, kw, onoff},
 };
 
@@ -246,9 +246,9 @@ impl Today {
     }
 
     /// Counts a raised alert.
-    pub fn count_alert(&mut self, severity: Severity) {
+    pub fn count_alert(&mut self, is_critical: bool) {
         self.alerts += 1;
-        self.critical_alerts += u32::from(severity == Severity::Critical);
+        self.critical_alerts += u32::from(is_critical);
     }
 
     /// Whether the day has a row.

@@ -7,7 +7,7 @@ use crate::{
     calendar::{DAY_MIN, Local, Minute},
     derive::Derived,
     plant::PeakWindows,
-    rules::scene::Row,
+    row::Row,
     tags::{FLOW, LEVEL, PUMPS, onoff},
 };
 

@@ -6,7 +6,7 @@ use super::{Mean, ratio};
 use crate::{
     calendar::{Local, LocalMinute, Minute},
     derive::Derived,
-    rules::scene::Row,
+    row::Row,
     tags::{FLOW, kw, onoff},
 };
 

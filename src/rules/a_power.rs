@@ -1,9 +1,7 @@
 //! A: the power supply of the station.
 
-use super::{
-    Check, Mask, RULE, Rule, Severity, Value, limit,
-    scene::{all, at_least, known},
-};
+use super::{Check, Mask, RULE, Rule, Severity, Value, limit};
+use crate::row::{all, at_least, known};
 use crate::tags::{PUMPS, kw, onoff};
 
 /// The supply failed: everything off and dead while the tank falls, and a moment ago something ran.

@@ -1,9 +1,7 @@
 //! B: pumps that do not do what they are told.
 
-use super::{
-    Check, RULE, Rule, Severity, Value, limit,
-    scene::{all, at_least},
-};
+use super::{Check, RULE, Rule, Severity, Value, limit};
+use crate::row::{all, at_least};
 use crate::tags::{FLOW, PUMPS, kw};
 
 /// B-01. The motor protection tripped, or the contactor did not close.

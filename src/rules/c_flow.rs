@@ -1,9 +1,7 @@
 //! C: the flow meter, and what the flow says of the station.
 
-use super::{
-    Check, Mask, RULE, Rule, Severity, Truth, Value, limit,
-    scene::{Scene, all, known},
-};
+use super::{Check, Mask, RULE, Rule, Severity, Value, limit, scene::Scene};
+use crate::row::{Truth, all, known};
 use crate::tags::{DAY_TOTAL, FLOW, PUMPS};
 
 /// C-01. Water moves while nothing pumps: a passing check valve, a siphon, or a meter that drifts.

@@ -1,9 +1,7 @@
 //! D: the high-level tank.
 
-use super::{
-    Check, RULE, Rule, Severity, Value, limit,
-    scene::{all, at_least, known},
-};
+use super::{Check, RULE, Rule, Severity, Value, limit};
+use crate::row::{all, at_least, known};
 use crate::tags::{LEVEL, PUMPS};
 
 /// D-01. The tank runs out and goes on falling.

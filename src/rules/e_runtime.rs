@@ -1,6 +1,7 @@
 //! E: run times, starts and efficiency of the pumps.
 
-use super::{Check, RULE, Rule, Severity, Value, limit, scene::all};
+use super::{Check, RULE, Rule, Severity, Value, limit};
+use crate::row::all;
 
 /// E-01. A pump never rests.
 pub(super) const PUMP_OVERRUN: Rule = Rule {

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     A_01, B_01, CATALOGUE, Check, E_01, F_01, F_02, Mask, Rule, RuleBook, Settings, Severity, Told,
-    Truth, Value,
+    Value,
     scene::{Closing, Scene},
 };
+use crate::row::Truth;
 use crate::{
     calendar::{LocalMinute, Minute},
     plant::Plant,
@@ -488,10 +489,8 @@ mod tests {
     use std::ops::Range;
 
     use super::*;
-    use crate::rules::{
-        scene::{all, at_least},
-        tape::*,
-    };
+    use crate::row::{all, at_least};
+    use crate::rules::tape::*;
 
     const YES: Truth = Some(true);
     const NO: Truth = Some(false);

@@ -1,9 +1,7 @@
 //! F: the quality of the data itself.
 
-use super::{
-    Check, RULE, Rule, Severity, Value, c_flow, d_tank, limit,
-    scene::{all, known},
-};
+use super::{Check, RULE, Rule, Severity, Value, c_flow, d_tank, limit};
+use crate::row::{all, known};
 use crate::tags::{FLOW, LEVEL, kw};
 
 /// F-01. The historian was silent for some minutes.

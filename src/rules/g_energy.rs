@@ -1,9 +1,7 @@
 //! G: energy and tariff.
 
-use super::{
-    Check, RULE, Rule, Severity, Value, limit,
-    scene::{all, known},
-};
+use super::{Check, RULE, Rule, Severity, Value, limit};
+use crate::row::{all, known};
 
 /// G-01. Expensive water into a full tank.
 pub(super) const PEAK_WITH_TANK_FULL: Rule = Rule {

@@ -1,6 +1,7 @@
 //! H: faults that together are worse than each alone.
 
-use super::{Check, RULE, Rule, Severity, Value, limit, scene::all};
+use super::{Check, RULE, Rule, Severity, Value, limit};
+use crate::row::all;
 use crate::tags::FLOW;
 
 /// H-01. No power, and the tank drains fast.
@@ -112,7 +113,7 @@ pub(super) const OVERRUN_AND_DECLINING: Rule = Rule {
     check: Check::EachPump(|s, pump, _| {
         all([
             Some(s.overrun[pump]),
-            super::scene::known(s.slope[pump]).map(|slope| slope < 0.0),
+            crate::row::known(s.slope[pump]).map(|slope| slope < 0.0),
         ])
     }),
     value: Value::Pump(|s, pump| s.slope[pump]),

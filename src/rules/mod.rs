@@ -24,6 +24,8 @@ use std::fmt;
 
 use scene::{Closing, Scene};
 
+use crate::row::Truth;
+
 /// How many rules there are. The document the rules come from announces 46; its own group totals add up to 47.
 pub const RULES: usize = 47;
 /// How many thresholds a rule can have.
@@ -85,8 +87,6 @@ const fn limit(key: &'static str, default: f64, unit: &'static str) -> Limit {
 
 /// The thresholds in force, in the order of [`Rule::limits`].
 pub type Limits = [f64; LIMITS];
-/// Whether a condition holds; `None` when an input it depends on is unknown.
-pub type Truth = Option<bool>;
 
 type StationCheck = fn(&Scene<'_>, &Limits) -> Truth;
 type PumpCheck = fn(&Scene<'_>, usize, &Limits) -> Truth;

@@ -1,22 +1,13 @@
 //! What a rule may look at: one minute with its surroundings, and the closed hours and days.
 
-use super::Truth;
 use crate::{
     calendar::{Local, Minute},
     derive::{Derived, Recent},
     plant::Plant,
     rollups::{days::DayHistory, hours::HourHistory, sessions::PumpTrack},
+    row::{Row, Truth, all, at_least, known},
     tags::{DAY_TOTAL, FLOW, LEVEL, PUMPS, Values, kw, onoff},
 };
-
-/// A row as rules and rollups believe it: impossible values count as unknown.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Row {
-    /// The row's minute.
-    pub minute: Minute,
-    /// Values by slot, NaN where unknown.
-    pub values: Values,
-}
 
 /// One minute, for the rules.
 pub struct Scene<'a> {
@@ -74,37 +65,6 @@ pub struct Closing<'a> {
     pub hours: &'a HourHistory,
     /// Closed days.
     pub days: &'a DayHistory,
-}
-
-/// NaN means unknown.
-pub fn known(value: f64) -> Option<f64> {
-    (!value.is_nan()).then_some(value)
-}
-
-/// All parts hold; unknown as soon as one part is.
-pub fn all<const N: usize>(parts: [Truth; N]) -> Truth {
-    parts
-        .into_iter()
-        .try_fold(true, |so_far, part| part.map(|part| so_far && part))
-}
-
-/// At least `least` of the parts hold, as far as the known ones decide it.
-pub fn at_least(least: usize, parts: impl Iterator<Item = Truth>) -> Truth {
-    let (mut sure, mut open) = (0, 0);
-    for part in parts {
-        match part {
-            Some(true) => sure += 1,
-            Some(false) => {}
-            None => open += 1,
-        }
-    }
-    if sure >= least {
-        Some(true)
-    } else if sure + open < least {
-        Some(false)
-    } else {
-        None
-    }
 }
 
 impl Scene<'_> {

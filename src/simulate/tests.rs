@@ -279,14 +279,3 @@ fn day_files_are_whole_and_named_by_their_day() {
     }
     std::fs::remove_dir_all(&dir).unwrap();
 }
-
-#[test]
-#[ignore = "load measurement, run it in release mode"]
-fn a_year_is_written_quickly() {
-    let dir = std::env::temp_dir().join(format!("simulate-year-{}", std::process::id()));
-    let begin = std::time::Instant::now();
-    let mut sim = simulator(1, "[]");
-    write_days(&dir, &mut sim, 365, |_| {}).unwrap();
-    println!("a year took {:.2?}", begin.elapsed());
-    std::fs::remove_dir_all(&dir).unwrap();
-}
