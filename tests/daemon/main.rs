@@ -3,7 +3,7 @@
 mod broker;
 mod station;
 
-use std::{fs, io::Write, time::Duration};
+use std::{ffi::OsStr, fs, io::Write, os::unix::net::UnixDatagram, time::Duration};
 
 use broker::{Mosquitto, Panel};
 use serde_json::Value;
@@ -238,6 +238,41 @@ fn sigterm_ends_with_0_and_a_bad_config_with_78() {
         "{}",
         daemon.log()
     );
+}
+
+#[test]
+fn the_service_manager_hears_of_readiness_and_of_every_bit_of_progress() {
+    let folder = Folder::new("notify");
+    folder.configure("");
+    let tape = folder.tape(30);
+    let socket = folder.store().with_file_name("notify");
+    let manager = UnixDatagram::bind(&socket).expect("a socket");
+    manager
+        .set_read_timeout(Some(station::DEADLINE))
+        .expect("a deadline");
+    let mut daemon = folder.run_under(&[
+        ("NOTIFY_SOCKET", socket.as_os_str()),
+        ("WATCHDOG_USEC", OsStr::new("400000")),
+    ]);
+    let mut heard = Vec::new();
+    while heard
+        .iter()
+        .filter(|said: &&String| said.contains("WATCHDOG=1"))
+        .count()
+        < 3
+    {
+        let mut buffer = [0; 512];
+        let length = manager
+            .recv(&mut buffer)
+            .expect("the daemon goes on telling");
+        heard.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
+    }
+    assert!(
+        heard.iter().any(|said| said.contains("READY=1")),
+        "{heard:?}"
+    );
+    folder.wait_for_rows(tape.rows());
+    assert_eq!(daemon.terminate(), Some(0));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsStr,
     fs::{self, File, OpenOptions},
     io::Write,
     path::{Path, PathBuf},
@@ -197,10 +198,16 @@ impl Folder {
     }
 
     pub fn run(&self) -> Daemon {
+        self.run_under(&[])
+    }
+
+    /// Runs the daemon with more in its environment.
+    pub fn run_under(&self, environment: &[(&str, &OsStr)]) -> Daemon {
         let log = File::create(self.folder.path().join("log")).expect("a log");
         let process = Command::new(env!("CARGO_BIN_EXE_pumphouse"))
             .args(["run", "--config"])
             .arg(self.config())
+            .envs(environment.iter().copied())
             .stderr(log)
             .stdout(Stdio::null())
             .spawn()
