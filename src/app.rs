@@ -94,8 +94,8 @@ struct Daemon {
 impl Daemon {
     fn start(path: PathBuf, config: Config, clock: Clock) -> anyhow::Result<Self> {
         log::info!(version = env!("CARGO_PKG_VERSION"), site = config.site_id.as_str(), store = config.store.display().to_string(); "pumphouse starts");
-        for &section in &config.unused_sections {
-            log::info!(section; "the section is checked but not used by this version");
+        for note in &config.notes {
+            log::info!(note = note.as_str(); "a setting has no effect");
         }
         let store = Store::open(&config.store, publish::face(&config))?;
         let writer = Writer::start(store)?;

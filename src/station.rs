@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    calendar::{Calendar, Day, LocalMinute, Minute},
+    calendar::{Calendar, DAY_MIN, Day, Local, Minute},
     derive::{Context, Derived, Recent, derive},
     plant::Plant,
     rollups::{
@@ -27,6 +27,10 @@ use crate::{
 
 /// Minutes between checkpoints.
 pub const CHECKPOINT_MIN: i64 = 240;
+
+/// Version of the encoded memory; raised with every change of what is remembered, so that an older store is derived once
+/// more instead of being misread.
+const LAYOUT: u8 = 1;
 
 /// One minute of raw values, as merged from the historian's records.
 #[derive(Clone, Debug, PartialEq)]
@@ -115,6 +119,8 @@ struct Memory {
     hour: Option<Hour>,
     today: Option<Today>,
     carried: [Option<Carried>; PUMPS],
+    /// The newest closed day of a pump that ran on from a day before it.
+    passed: [Option<Carried>; PUMPS],
     hours: HourHistory,
     days: DayHistory,
     /// Suppressed raises of the day, by rule.
@@ -142,7 +148,8 @@ impl Station {
 
     /// The station as a checkpoint holds it; `None` when another version wrote it.
     pub fn restore(plant: &Plant, state: &[u8]) -> Option<Self> {
-        let memory = postcard::from_bytes(state).ok()?;
+        let encoded = state.strip_prefix(&[LAYOUT])?;
+        let memory = postcard::from_bytes(encoded).ok()?;
         Some(Self {
             memory,
             ..Self::new(plant)
@@ -151,7 +158,7 @@ impl Station {
 
     /// The station's state, encoded.
     pub fn encode(&self) -> Vec<u8> {
-        postcard::to_stdvec(&self.memory).expect("encoding into memory does not fail")
+        postcard::to_extend(&self.memory, vec![LAYOUT]).expect("encoding into memory does not fail")
     }
 
     /// Makes the gap alerts known that the wall clock raised in the past; they stay on record.
@@ -309,7 +316,7 @@ impl Station {
         let today = memory.today.get_or_insert_with(|| Today::new(local.day()));
         if today.day < local.day() {
             let ended = std::mem::replace(today, Today::new(local.day()));
-            self.close_day(plant, &ended, out);
+            self.close_day(&ended, out);
             let Memory {
                 engine,
                 hours,
@@ -348,8 +355,7 @@ impl Station {
         self.take(outcome, out);
     }
 
-    fn close_day(&mut self, plant: &Plant, ended: &Today, out: &mut Effects) {
-        let _ = plant;
+    fn close_day(&mut self, ended: &Today, out: &mut Effects) {
         let memory = &mut self.memory;
         let last = memory.last.as_ref().map_or(0, |row| row.minute);
         out.days.extend(ended.row());
@@ -362,17 +368,54 @@ impl Station {
         memory.suppressed.clear();
         memory.days.close(ended);
         for (pump, track) in memory.pumps.iter().enumerate() {
-            let started_today =
-                |local: LocalMinute| crate::calendar::Local { minute: local }.day() == ended.day;
-            if track
-                .running()
-                .is_some_and(|running| started_today(running.start_local))
-            {
-                memory.carried[pump] = Some(Carried {
-                    day: ended.day,
-                    pump_day: ended.pumps[pump].clone(),
-                    week: memory.days.week(pump, ended.day, f64::NAN),
-                });
+            let Some(running) = track.running().filter(|_| ended.has_rows()) else {
+                continue;
+            };
+            let closed = Carried {
+                day: ended.day,
+                pump_day: ended.pumps[pump].clone(),
+                week: memory.days.week(pump, ended.day, f64::NAN),
+            };
+            let started = Local {
+                minute: running.start_local,
+            }
+            .day();
+            let place = if started == ended.day {
+                &mut memory.carried
+            } else {
+                &mut memory.passed
+            };
+            place[pump] = Some(closed);
+        }
+    }
+
+    /// A session that is known to have run through a hole may have become too long in it, on a day that has closed.
+    fn note_length_in_hole(&mut self, out: &mut Effects) {
+        let memory = &mut self.memory;
+        let Some(last) = memory.last.as_ref().map(|row| row.minute) else {
+            return;
+        };
+        let local = self.calendar.local(last);
+        let days_end = last + DAY_MIN - 1 - local.minute_of_day();
+        for (pump, track) in memory.pumps.iter().enumerate() {
+            let Some(running) = track.running() else {
+                continue;
+            };
+            let so_far_min = Some(last - running.start);
+            for (closed, running_min) in [
+                (&mut memory.carried[pump], so_far_min),
+                (&mut memory.passed[pump], None),
+            ] {
+                if let Some(closed) = closed.as_mut().filter(|closed| closed.day == local.day())
+                    && closed.pump_day.note_length(days_end - running.start)
+                {
+                    out.health.push(closed.pump_day.row(
+                        closed.day,
+                        pump,
+                        running_min,
+                        &closed.week,
+                    ));
+                }
             }
         }
     }
@@ -380,6 +423,7 @@ impl Station {
     fn look_at(&mut self, plant: &Plant, reading: &Reading, out: &mut Effects) -> Derived {
         let minute = reading.minute;
         let local = self.calendar.local(minute);
+        self.note_length_in_hole(out);
         let memory = &mut self.memory;
         let row = believed(plant, reading);
         let hole = memory
@@ -404,6 +448,7 @@ impl Station {
             if let Some(session) = change.ended {
                 let length_min = minute - session.start;
                 day.count_stop(length_min);
+                memory.passed[pump] = None;
                 match memory.carried[pump].take() {
                     Some(mut carried) => {
                         carried.pump_day.finish_run(length_min);
@@ -577,5 +622,85 @@ fn believed(plant: &Plant, reading: &Reading) -> Row {
     Row {
         minute: reading.minute,
         values,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        rules::RuleBook,
+        tags::{NO_VALUES, onoff},
+    };
+
+    fn plant() -> Plant {
+        Plant {
+            zone: jiff::tz::TimeZone::UTC,
+            rated_kw: [55.0; PUMPS],
+            level_physical_max: 100.0,
+            level_historical_max: 100.0,
+            flow_physical_max: 1000.0,
+            daily_energy_budget_kwh: f64::MAX,
+            zero_kw: 0.1,
+            zero_flow: 0.1,
+            peak: Default::default(),
+            switching_mask_min: 5,
+            normal_stop_pct: 80.0,
+            rules: RuleBook::default(),
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_of_another_layout_is_not_believed() {
+        let plant = plant();
+        let mut state = Station::new(&plant).encode();
+        assert!(Station::restore(&plant, &state).is_some());
+        state[0] += 1;
+        assert!(Station::restore(&plant, &state).is_none());
+    }
+
+    #[test]
+    fn a_session_that_becomes_too_long_in_a_hole_marks_the_day_of_the_hole() {
+        let plant = plant();
+        let mut station = Station::new(&plant);
+        let mut effects = Effects::default();
+        // On from midnight to 18:55, a hole to 01:00 of the next day, off at 01:01.
+        let rows = (0..=1135)
+            .step_by(5)
+            .map(|minute| (minute, 1.0))
+            .chain([(1500, 1.0), (1501, 0.0)]);
+        for (minute, on) in rows {
+            let mut values = NO_VALUES;
+            values[onoff(0)] = on;
+            station.row(
+                &plant,
+                &Reading {
+                    minute,
+                    values,
+                    duplicated: 0,
+                },
+                &mut effects,
+            );
+        }
+        let last_of = |day: Day| {
+            effects
+                .health
+                .iter()
+                .rfind(|row| row.day == day && row.pump == 0)
+                .expect("a row")
+        };
+        let first_day = last_of(0);
+        assert!(first_day.overrun, "1200 min were over at 20:01");
+        assert_eq!(
+            (first_day.longest_run_min, first_day.health_score),
+            (Some(1501), 70.0)
+        );
+        station.standing(&plant, &mut effects);
+        let next_day = effects
+            .health
+            .iter()
+            .rfind(|row| row.day == 1 && row.pump == 0)
+            .expect("a row");
+        assert!(next_day.overrun);
     }
 }

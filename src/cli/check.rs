@@ -60,11 +60,7 @@ impl Check {
                 );
             }
         }
-        for section in &config.unused_sections {
-            notes.push(format!(
-                "[{section}] is checked but not used by this version"
-            ));
-        }
+        notes.extend(config.notes.iter().cloned());
         if self.json {
             return print_json(&json!({ "config": path, "faults": [], "notes": notes }));
         }

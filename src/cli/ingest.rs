@@ -210,6 +210,9 @@ impl Report {
         let mut text = String::new();
         writeln!(text, "{:>12}  files", self.tallies.len())?;
         writeln!(text, "{kept:>12}  records kept")?;
+        if discarded.is_empty() {
+            writeln!(text, "{:>12}  records passed over for their marker", 0)?;
+        }
         for (marker, count) in &discarded {
             writeln!(
                 text,

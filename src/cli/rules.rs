@@ -63,7 +63,11 @@ fn keys(rule: &crate::rules::Rule, settings: &Settings) -> Vec<String> {
         .collect();
     if rule.is_held() {
         keys.push(format!("for_min = {}", settings.for_min));
+    }
+    if rule.has_on_delay() {
         keys.push(format!("on_delay_min = {}", settings.on_delay_min));
+    }
+    if rule.has_off_delay() {
         keys.push(format!("off_delay_min = {}", settings.off_delay_min));
     }
     keys.push(format!("severity = {:?}", settings.severity.name()));

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use jiff::civil::Date;
+use serde_json::json;
 
-use super::print_text;
+use super::{print_json, print_text};
 use crate::simulate::{FaultScript, Simulator, Station, write_days};
 
 /// Write historian exports of a simulated station
@@ -33,6 +34,9 @@ pub struct Simulate {
     /// Scatter plausible faults, one or two a day
     #[arg(long)]
     random_faults: bool,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 impl Simulate {
@@ -57,6 +61,9 @@ impl Simulate {
         let config = self.out.join("pumphouse.toml");
         std::fs::write(&config, config_text(&Station::default()))
             .with_context(|| format!("cannot write {}", config.display()))?;
+        if self.json {
+            return print_json(&json!({ "days": self.days, "exports": exports, "config": config }));
+        }
         print_text(&format!(
             "{} days in {}\nnow: pumphouse ingest --config {} {}\n",
             self.days,

@@ -43,8 +43,8 @@ pub struct Config {
     pub mqtt: Option<Mqtt>,
     /// Every key as it is written, for telling what a reload changed.
     pub written: BTreeMap<String, String>,
-    /// Sections that are read and checked but not used by this version.
-    pub unused_sections: Vec<&'static str>,
+    /// What is fine but has no effect, in words.
+    pub notes: Vec<String>,
 }
 
 /// Where the exports lie and how they are written.
@@ -164,7 +164,8 @@ fn believe(root: &Section<'_>, folder: &Path, text: &str) -> Config {
         site.fault("id", "must be 1 to 32 of a–z, 0–9 and -");
     }
     let site_name = site.text("name").unwrap_or_else(|| site_id.clone());
-    let plant = plant(root, &site);
+    let mut notes = Vec::new();
+    let plant = plant(root, &site, &mut notes);
     site.finish();
 
     let storage = root.section("storage");
@@ -175,9 +176,12 @@ fn believe(root: &Section<'_>, folder: &Path, text: &str) -> Config {
     );
     storage.finish();
 
-    let historian = historian(root, folder);
-    let mqtt = mqtt(root, folder);
-    let unused_sections = later::check(root);
+    let historian = historian(root, folder, &mut notes);
+    let mqtt = mqtt(root, folder, &mut notes);
+    let later = later::check(root).into_iter();
+    notes.extend(
+        later.map(|section| format!("[{section}] is checked but not used by this version")),
+    );
     Config {
         site_id,
         site_name,
@@ -186,11 +190,11 @@ fn believe(root: &Section<'_>, folder: &Path, text: &str) -> Config {
         historian,
         mqtt,
         written: flatten(text),
-        unused_sections,
+        notes,
     }
 }
 
-fn plant(root: &Section<'_>, site: &Section<'_>) -> Plant {
+fn plant(root: &Section<'_>, site: &Section<'_>, notes: &mut Vec<String>) -> Plant {
     let zone_name = site.text("timezone").unwrap_or_else(|| "UTC".into());
     let zone = TimeZone::get(&zone_name).unwrap_or_else(|_| {
         site.fault(
@@ -258,13 +262,13 @@ fn plant(root: &Section<'_>, site: &Section<'_>) -> Plant {
         peak,
         switching_mask_min: alerts.whole_in("switching_mask_min", 5, 0..=DELAY_MIN_MAX),
         normal_stop_pct: alerts.number_in("normal_stop_pct", 80.0, 0.0..=100.0),
-        rules: rule_book(&alerts),
+        rules: rule_book(&alerts, notes),
     };
     alerts.finish();
     plant
 }
 
-fn rule_book(alerts: &Section<'_>) -> RuleBook {
+fn rule_book(alerts: &Section<'_>, notes: &mut Vec<String>) -> RuleBook {
     let rules = alerts.section("rules");
     let mut book = RuleBook::default();
     for (rule, settings) in CATALOGUE.iter().zip(&mut book.settings) {
@@ -278,14 +282,23 @@ fn rule_book(alerts: &Section<'_>) -> RuleBook {
         }
         if rule.is_held() {
             settings.for_min = section.whole_in("for_min", settings.for_min, 0..=DELAY_MIN_MAX);
-            settings.on_delay_min = section.whole_in("on_delay_min", 0, 0..=DELAY_MIN_MAX);
-            settings.off_delay_min =
-                section.whole_in("off_delay_min", settings.off_delay_min, 0..=DELAY_MIN_MAX);
-        } else {
-            for key in ["on_delay_min", "off_delay_min"] {
-                if section.whole_in(key, 0, 0..=DELAY_MIN_MAX) != 0 {
-                    section.fault(key, "means nothing here: the rule is an event, or looks at a closed hour, day or gap");
-                }
+        }
+        settings.on_delay_min = section.whole_in("on_delay_min", 0, 0..=DELAY_MIN_MAX);
+        settings.off_delay_min =
+            section.whole_in("off_delay_min", settings.off_delay_min, 0..=DELAY_MIN_MAX);
+        for (key, delay_min, counts) in [
+            ("on_delay_min", settings.on_delay_min, rule.has_on_delay()),
+            (
+                "off_delay_min",
+                settings.off_delay_min,
+                rule.has_off_delay(),
+            ),
+        ] {
+            if delay_min != 0 && !counts {
+                notes.push(format!(
+                    "alerts.rules.{}.{key} has no effect: the rule is an event, or is resolved by the next row, hour or midnight",
+                    rule.code
+                ));
             }
         }
         for (limit, value) in rule.limits.iter().zip(&mut settings.limits) {
@@ -297,7 +310,7 @@ fn rule_book(alerts: &Section<'_>) -> RuleBook {
     book
 }
 
-fn historian(root: &Section<'_>, folder: &Path) -> Historian {
+fn historian(root: &Section<'_>, folder: &Path, notes: &mut Vec<String>) -> Historian {
     let historian = root.section("historian");
     let watch = historian
         .texts("watch")
@@ -305,14 +318,12 @@ fn historian(root: &Section<'_>, folder: &Path) -> Historian {
     match historian.text("format").as_deref() {
         None | Some("auto" | "long") => {}
         Some(other @ ("factorytalk" | "wide")) => {
-            historian.fault(
-                "format",
-                format!("{other:?} is not read by this version; use \"auto\" or \"long\""),
-            );
+            notes.push(format!("historian.format {other:?} is not read by this version; files are read in the long format"));
         }
-        Some(other) => {
-            historian.fault("format", format!("{other:?} is none of \"auto\", \"long\""))
-        }
+        Some(other) => historian.fault(
+            "format",
+            format!("{other:?} is none of \"auto\", \"long\", \"factorytalk\", \"wide\""),
+        ),
     }
     let kept = historian
         .texts("keep_markers")
@@ -364,7 +375,7 @@ fn historian(root: &Section<'_>, folder: &Path) -> Historian {
     believed
 }
 
-fn mqtt(root: &Section<'_>, folder: &Path) -> Option<Mqtt> {
+fn mqtt(root: &Section<'_>, folder: &Path, notes: &mut Vec<String>) -> Option<Mqtt> {
     let mqtt = root.section("mqtt");
     if !mqtt.is_present() {
         return None;
@@ -425,7 +436,7 @@ fn mqtt(root: &Section<'_>, folder: &Path) -> Option<Mqtt> {
     }
     for key in ["sparkplug_group", "home_assistant_prefix"] {
         if mqtt.text(key).is_some() {
-            mqtt.fault(key, "is not supported by this version; leave it out");
+            notes.push(format!("mqtt.{key} is not used by this version"));
         }
     }
     mqtt.finish();

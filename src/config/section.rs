@@ -79,7 +79,6 @@ fn nearest<'k>(unknown: &str, known: impl Iterator<Item = &'k str>) -> Option<&'
     known
         .map(|key| (strsim::damerau_levenshtein(unknown, key), key))
         .min()
-        .filter(|&(distance, key)| distance <= 2.max(key.len() / 2))
         .map(|(_, key)| key)
 }
 

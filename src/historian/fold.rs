@@ -14,12 +14,12 @@ use super::{
     },
 };
 use crate::{
-    calendar::{Calendar, Meaning, Minute},
+    calendar::{Calendar, LocalMinute, Meaning, Minute},
     tags::{NO_VALUES, TAGS, Values, is_command},
 };
 
-/// 2000-01-01 00:00 UTC: nothing a historian wrote is older.
-const EARLIEST: Minute = 15_778_080;
+/// 2000-01-01 00:00 on the plant's clock: nothing a historian wrote is older.
+const EARLIEST: LocalMinute = 15_778_080;
 /// How far ahead of the clock a timestamp may lie, min.
 const AHEAD_MIN: i64 = 1440;
 /// Share of a file's records lost to the marker rule above which it is worth a word.
@@ -347,7 +347,7 @@ impl Fold {
         }
         let minute =
             minute.ok_or("the local time does not exist: the clocks went forward over it")?;
-        if minute < EARLIEST {
+        if self.calendar.local(minute).minute < EARLIEST {
             return Err("the timestamp lies before 2000-01-01");
         }
         if minute > now + AHEAD_MIN {

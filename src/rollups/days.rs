@@ -142,9 +142,11 @@ impl PumpDay {
         self.note_length(length_min);
     }
 
-    /// Marks the day when a session has become too long.
-    pub fn note_length(&mut self, length_min: i64) {
-        self.overrun |= length_min > OVERRUN_MIN;
+    /// Marks the day when a session has become too long; whether that is new.
+    pub fn note_length(&mut self, length_min: i64) -> bool {
+        let is_new = length_min > OVERRUN_MIN && !self.overrun;
+        self.overrun |= is_new;
+        is_new
     }
 
     /// Takes the final length of a session that started on this day.

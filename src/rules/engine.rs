@@ -200,6 +200,7 @@ impl Engine {
             let settings = &plant.rules.settings[index];
             let state = &mut self.states[index][0];
             let [above, up_to, ..] = settings.limits;
+            let above = above + settings.on_delay_min as f64;
             let silent = silent_min as f64;
             // A rule without an upper limit has NaN there, which nothing exceeds.
             let in_range = silent > above && (silent <= up_to || up_to.is_nan());
@@ -244,9 +245,14 @@ impl Engine {
 
     /// The minutes of silence after which a gap rule has something to say.
     pub fn silence_steps_min(rules: &RuleBook) -> [i64; 3] {
-        let [above, up_to, ..] = rules.settings[F_01].limits;
-        let extended = rules.settings[F_02].limits[0];
-        [above, up_to, extended].map(|limit| limit as i64 + 1)
+        let above =
+            |rule: usize| rules.settings[rule].limits[0] as i64 + rules.settings[rule].on_delay_min;
+        [
+            above(F_01),
+            rules.settings[F_01].limits[1] as i64,
+            above(F_02),
+        ]
+        .map(|limit_min| limit_min + 1)
     }
 
     /// Evaluates the rules that look at closed hours, on a full hour's tick.

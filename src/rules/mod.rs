@@ -211,7 +211,7 @@ impl Rule {
         matches!(self.check, Check::EachPump(_) | Check::DayClose(_))
     }
 
-    /// Whether `for_min` and `on_delay_min` mean anything for it: conditions that are looked at minute by minute.
+    /// Whether `for_min` means anything for it: conditions that are looked at minute by minute.
     pub fn is_held(&self) -> bool {
         matches!(
             self.check,
@@ -221,6 +221,18 @@ impl Rule {
                 | Check::Latched { .. }
                 | Check::UntilMidnight(_)
         )
+    }
+}
+
+impl Rule {
+    /// Whether an on-delay means anything for it: it looks at minutes, or at minutes of silence.
+    pub fn has_on_delay(&self) -> bool {
+        self.is_held() || matches!(self.check, Check::Gap)
+    }
+
+    /// Whether an off-delay means anything for it: rows decide when it resolves.
+    pub fn has_off_delay(&self) -> bool {
+        self.is_held() && !matches!(self.check, Check::UntilMidnight(_))
     }
 }
 
