@@ -119,3 +119,27 @@ fn a_last_value_that_was_torn_when_first_replayed_is_no_duplicate_once_it_is_who
     let got = replayed_at(GROWING, &[GROWING.len() - 2]);
     assert_same("torn within the value", &got, &whole);
 }
+
+#[test]
+fn a_last_value_that_ingest_took_torn_is_corrected_by_the_daemon_that_reads_on() {
+    let folder = TempDir::new().expect("a folder");
+    let config = tape::config(folder.path(), "Europe/Berlin");
+    fs::create_dir(folder.path().join("exports")).expect("a folder");
+    let path = folder.path().join("exports/a.csv");
+    fs::write(&path, &GROWING[..GROWING.len() - 2]).expect("a file");
+    let mut gateway = Gateway::open(&config, NOW);
+    gateway.ingest(std::slice::from_ref(&path));
+    gateway.stop();
+    // Only grown: the daemon finds its position by content and reads on.
+    let file = OpenOptions::new().append(true).open(&path);
+    file.and_then(|mut file| file.write_all(&GROWING[GROWING.len() - 2..]))
+        .expect("the file grows");
+    let mut gateway = Gateway::open(&config, NOW);
+    gateway.look();
+    gateway.stop();
+    assert_same(
+        "read on",
+        &Tables::of(&config.store),
+        &seen_at(GROWING, &[]),
+    );
+}

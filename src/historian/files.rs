@@ -154,6 +154,7 @@ impl Reader {
         }
         reader.fold.take_minutes(false);
         reader.record.lines = reader.fold.lines();
+        reader.expect_again(record);
         let same =
             reader.record.offset == record.offset && reader.hasher.digest128() == record.hash;
         Ok(same.then_some(reader))
@@ -187,11 +188,6 @@ impl Reader {
         if before.unended {
             self.fold.expect_again(before.lines + 1);
         }
-    }
-
-    /// Gives the file its new name.
-    pub fn rename(&mut self, path: &Path) {
-        self.record.path = path.to_path_buf();
     }
 
     /// Whether the file, grown since, still ends at the position as it did.

@@ -181,7 +181,12 @@ impl Publisher {
         let mut newest_event = 0;
         let mut farewell = false;
         let mut deadline = None;
+        let stalled = Duration::from_secs(STALLED_S);
+        let mut acknowledged_at = tokio::time::Instant::now();
         loop {
+            if window.is_done() {
+                acknowledged_at = tokio::time::Instant::now();
+            }
             if window.waiting() < window::CHANNEL {
                 for (id, topic, payload) in events_after(&store, newest_event, window::CHANNEL)? {
                     newest_event = id;
@@ -215,7 +220,6 @@ impl Publisher {
                 }
                 return Ok(());
             }
-            let stalled = Duration::from_secs(STALLED_S);
             let stopping = *self.stopping.borrow();
             let event = tokio::select! {
                 event = incoming.recv() => event,
@@ -225,7 +229,7 @@ impl Publisher {
                     log::warn!("the broker did not take everything in time; the rest waits in the store");
                     return Ok(());
                 }
-                () = tokio::time::sleep(stalled), if !window.is_done() => anyhow::bail!("no acknowledgement for {STALLED_S} s"),
+                () = tokio::time::sleep_until(acknowledged_at + stalled), if !window.is_done() => anyhow::bail!("no acknowledgement for {STALLED_S} s"),
             };
             // Acknowledgements come in bunches, and a bunch costs one commit.
             let mut done = Vec::new();
@@ -244,6 +248,9 @@ impl Publisher {
                     Ok(event) => next = Some(event),
                     Err(_) => break,
                 }
+            }
+            if !done.is_empty() {
+                acknowledged_at = tokio::time::Instant::now();
             }
             self.acknowledge(done).await?;
         }

@@ -162,7 +162,7 @@ impl Store {
         let mut same_from = None;
         let mut from = start;
         'pages: loop {
-            let page = self.page(from.max(i64::MIN / 60), PAGE_ROWS)?;
+            let page = self.page(from, PAGE_ROWS)?;
             let Some(newest) = page.last().map(|stored| stored.reading.minute) else {
                 break;
             };
