@@ -17,7 +17,8 @@ use anyhow::Context;
 use sd_notify::NotifyState;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    sync::{Notify, watch},
+    sync::watch,
+    task::JoinHandle,
 };
 
 use crate::{
@@ -27,7 +28,13 @@ use crate::{
     historian::watch::{Hint, Trouble, Watch},
     pipeline::{Intake, Pipeline},
     publish::{self, Publisher},
-    store::{Store, writer::Writer},
+    store::{
+        Store,
+        calls::CallPlan,
+        operators::Now,
+        writer::{Handle, Writer},
+    },
+    sync::Centre,
 };
 
 /// How long to wait before the store is tried again after a failure, s.
@@ -49,8 +56,7 @@ enum Command {
 
 /// Runs the daemon until SIGTERM or SIGINT. `path` is the config file that SIGHUP reads again.
 pub fn run(path: PathBuf, config: Config, clock: Clock) -> anyhow::Result<()> {
-    // Only a second provider can be refused, and that is the same one.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    choose_crypto();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -60,6 +66,12 @@ pub fn run(path: PathBuf, config: Config, clock: Clock) -> anyhow::Result<()> {
         let signals = Signals::listen()?;
         Daemon::start(path, config, clock)?.serve(signals).await
     })
+}
+
+/// Chooses who does TLS's cryptography.
+pub fn choose_crypto() {
+    // Only a second provider can be refused, and that is the same one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 /// What the service manager and the terminal tell a daemon.
@@ -83,12 +95,31 @@ struct Daemon {
     path: PathBuf,
     config: Config,
     clock: Clock,
-    committed: Arc<Notify>,
+    committed: watch::Receiver<u64>,
     progress: Arc<AtomicU64>,
     commands: Sender<Command>,
     plant_loop: std::thread::JoinHandle<()>,
     ended: watch::Receiver<bool>,
-    acknowledger: crate::store::writer::Acknowledger,
+    handle: Handle,
+}
+
+/// The tasks that carry things out of the store: to the broker, to the central office, to people.
+struct Carriers {
+    stop: watch::Sender<bool>,
+    tasks: Vec<(&'static str, JoinHandle<()>)>,
+}
+
+impl Carriers {
+    /// Stops them all, each with the time it needs to take leave.
+    async fn stop(self) {
+        // Without a task nobody listens.
+        let _ = self.stop.send(true);
+        for (name, task) in self.tasks {
+            if let Err(error) = task.await {
+                log::error!(task = name, cause = error.to_string(); "a task ended in a panic");
+            }
+        }
+    }
 }
 
 impl Daemon {
@@ -97,16 +128,17 @@ impl Daemon {
         for note in &config.notes {
             log::info!(note = note.as_str(); "a setting has no effect");
         }
-        let store = Store::open(&config.store, publish::face(&config))?;
+        let mut store = Store::open(&config.store, publish::face(&config))?;
+        store.set_call_plan(call_plan(&config));
         let writer = Writer::start(store)?;
-        let acknowledger = writer.acknowledger();
+        let handle = writer.handle();
         let pipeline = Pipeline::new(
             config.plant.clone(),
             writer,
             config.historian.delivery_delay_min,
         )?;
         let (commands, queue) = channel();
-        let committed = Arc::new(Notify::new());
+        let (commits, committed) = watch::channel(0);
         let progress = Arc::new(AtomicU64::new(0));
         let (ending, ended) = watch::channel(false);
         let plant_loop = PlantLoop {
@@ -115,7 +147,8 @@ impl Daemon {
             config: config.clone(),
             pipeline,
             clock,
-            committed: committed.clone(),
+            commits,
+            holds_checked: 0,
             progress: progress.clone(),
             commands: commands.clone(),
         };
@@ -136,13 +169,13 @@ impl Daemon {
             commands,
             plant_loop,
             ended,
-            acknowledger,
+            handle,
         })
     }
 
     async fn serve(mut self, mut signals: Signals) -> anyhow::Result<()> {
         let mut ended = self.ended.clone();
-        let (mut stopping, mut publisher) = self.publish();
+        let mut carriers = self.carry();
         let watchdog = tokio::spawn(feed_watchdog(self.progress.clone()));
         notify(&[
             NotifyState::Ready,
@@ -154,11 +187,12 @@ impl Daemon {
                 _ = signals.interrupt.recv() => break,
                 _ = ended.wait_for(|&ended| ended) => break,
                 _ = signals.hang_up.recv() => {
-                    let before = self.config.mqtt.clone();
+                    let before = self.config.clone();
                     self.reload();
-                    if self.config.mqtt != before {
-                        say_farewell(&stopping, publisher).await;
-                        (stopping, publisher) = self.publish();
+                    let now = &self.config;
+                    if (&now.mqtt, &now.central, &now.notify) != (&before.mqtt, &before.central, &before.notify) {
+                        carriers.stop().await;
+                        carriers = self.carry();
                     }
                 }
             }
@@ -172,9 +206,9 @@ impl Daemon {
         // When the loop has gone already, there is nobody to tell.
         let _ = self.commands.send(Command::Stop);
         let _ = self.ended.wait_for(|&ended| ended).await;
-        say_farewell(&stopping, publisher).await;
+        carriers.stop().await;
         watchdog.abort();
-        drop(self.acknowledger);
+        drop(self.handle);
         anyhow::ensure!(
             self.plant_loop.join().is_ok() && !ended_by_itself,
             "the plant's thread ended by itself"
@@ -182,26 +216,37 @@ impl Daemon {
         Ok(())
     }
 
-    fn publish(&self) -> (watch::Sender<bool>, Option<tokio::task::JoinHandle<()>>) {
+    fn carry(&self) -> Carriers {
         let (stop, stopping) = watch::channel(false);
-        let publisher = self
-            .config
-            .mqtt
-            .clone()
-            .zip(publish::face(&self.config))
-            .map(|(mqtt, face)| {
-                let publisher = Publisher {
-                    mqtt,
-                    face,
-                    store: self.config.store.clone(),
-                    acknowledger: self.acknowledger.clone(),
-                    committed: self.committed.clone(),
-                    stopping,
-                    clock: self.clock,
-                };
-                tokio::spawn(publisher.run())
-            });
-        (stop, publisher)
+        let config = &self.config;
+        let mut tasks = Vec::new();
+        if let Some((mqtt, face)) = config.mqtt.clone().zip(publish::face(config)) {
+            let publisher = Publisher {
+                mqtt,
+                face,
+                store: config.store.clone(),
+                handle: self.handle.clone(),
+                committed: self.committed.clone(),
+                stopping: stopping.clone(),
+                calendar: Calendar::new(config.plant.zone.clone()),
+                shelve_max_min: config.shelve_max_min,
+                clock: self.clock,
+            };
+            tasks.push(("mqtt", tokio::spawn(publisher.run())));
+        }
+        if let Some(central) = config.central.clone() {
+            let centre = Centre {
+                central,
+                site: config.site_id.clone(),
+                zone: config.plant.zone.clone(),
+                store: config.store.clone(),
+                handle: self.handle.clone(),
+                committed: self.committed.clone(),
+                stopping: stopping.clone(),
+            };
+            tasks.push(("central", tokio::spawn(centre.run())));
+        }
+        Carriers { stop, tasks }
     }
 
     /// Reads the config again and tells what changed; a bad one leaves everything as it is.
@@ -261,17 +306,17 @@ impl Daemon {
     }
 }
 
-async fn say_farewell(
-    stopping: &watch::Sender<bool>,
-    publisher: Option<tokio::task::JoinHandle<()>>,
-) {
-    // Without a publisher nobody listens.
-    let _ = stopping.send(true);
-    if let Some(publisher) = publisher
-        && let Err(error) = publisher.await
-    {
-        log::error!(cause = error.to_string(); "publishing ended in a panic");
-    }
+/// Whom to call, by the config.
+fn call_plan(config: &Config) -> Option<CallPlan> {
+    let notify = config.notify.as_ref()?;
+    let webhook = notify.webhook_url.as_ref().map(|_| "webhook");
+    let command = (!notify.command.is_empty()).then_some("command");
+    Some(CallPlan {
+        site: (config.site_id.clone(), config.site_name.clone()),
+        hooks: webhook.into_iter().chain(command).collect(),
+        critical_escalate_min: notify.critical_escalate_min,
+        high_escalate_min: notify.high_escalate_min,
+    })
 }
 
 fn notify(states: &[NotifyState<'_>]) {
@@ -303,7 +348,9 @@ struct PlantLoop {
     watch: Watch,
     hint: Option<Hint>,
     clock: Clock,
-    committed: Arc<Notify>,
+    commits: watch::Sender<u64>,
+    /// The minute in which the ends of shelvings were looked at.
+    holds_checked: i64,
     progress: Arc<AtomicU64>,
     commands: Sender<Command>,
 }
@@ -383,8 +430,10 @@ impl PlantLoop {
 
     fn reload(&mut self, config: Config) -> anyhow::Result<()> {
         let face = publish::face(&config);
+        let calls = call_plan(&config);
         self.pipeline.writer().call(move |store| {
             store.set_face(face);
+            store.set_call_plan(calls);
             Ok(())
         })?;
         self.pipeline
@@ -445,8 +494,28 @@ impl PlantLoop {
         self.pipeline
             .tick(now - self.config.historian.delivery_delay_min, now)?;
         self.pipeline.commit()?;
-        self.committed.notify_one();
+        if now != self.holds_checked {
+            self.holds_checked = now;
+            self.end_holds()?;
+        }
+        self.commits.send_modify(|commits| *commits += 1);
         Ok(intake)
+    }
+
+    /// Ends shelvings whose time is up.
+    fn end_holds(&mut self) -> anyhow::Result<()> {
+        let ts = self.clock.now_s();
+        let mut calendar = Calendar::new(self.config.plant.zone.clone());
+        let local = calendar.local(ts.div_euclid(60)).minute;
+        let ended = self
+            .pipeline
+            .writer()
+            .handle()
+            .transact(move |store| store.expire_holds(Now { ts, local }))?;
+        if ended > 0 {
+            log::info!(ended; "shelved alarms are shown again");
+        }
+        Ok(())
     }
 }
 

@@ -33,6 +33,7 @@ pub mod rollups;
 pub mod rules;
 pub mod station;
 pub mod store;
+pub mod sync;
 
 // The program around it.
 pub mod app;

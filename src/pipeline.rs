@@ -132,6 +132,9 @@ impl Pipeline {
             rejects,
             from_line,
             by_wall_clock: false,
+            now: self
+                .clock()
+                .map(|minute| (minute, self.calendar.local(minute).minute)),
             news_from,
         })?;
         Ok(intake)
@@ -153,6 +156,7 @@ impl Pipeline {
         self.writer.write(Step {
             effects,
             by_wall_clock: true,
+            now: Some((minute, self.calendar.local(minute).minute)),
             news_from,
             ..Step::default()
         })

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 fine; 1 failed at run time; 2 wrong usage; 78 bad config.
 
+mod central;
 mod check;
 #[cfg(feature = "demo-broker")]
 mod demo;
@@ -11,6 +12,7 @@ mod rules;
 mod run;
 mod simulate;
 mod status;
+mod verify;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -52,6 +54,9 @@ enum Verb {
     Check(check::Check),
     Status(status::Status),
     Rules(rules::Rules),
+    Verify(verify::Verify),
+    Resync(verify::Resync),
+    Central(central::CentralOffice),
     Simulate(simulate::Simulate),
 }
 
@@ -80,6 +85,9 @@ pub fn main() -> ExitCode {
         Verb::Check(verb) => verb.run(),
         Verb::Status(verb) => verb.run(),
         Verb::Rules(verb) => verb.run(),
+        Verb::Verify(verb) => verb.run(),
+        Verb::Resync(verb) => verb.run(),
+        Verb::Central(verb) => verb.run(),
         Verb::Simulate(verb) => verb.run(),
     };
     match done {
@@ -101,6 +109,15 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error
         .downcast_ref::<std::io::Error>()
         .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+/// Runs a verb that talks to a server.
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    crate::app::choose_crypto();
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
 }
 
 /// Prints a report as JSON.

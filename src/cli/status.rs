@@ -43,7 +43,7 @@ impl Status {
             count(Table::Alerts)?,
             count(Table::Rejects)?,
         );
-        let (events, states) = (count(Table::EventsWaiting)?, count(Table::StatesWaiting)?);
+        let waiting = count(Table::Outbox)?;
         let totals = view.totals()?;
         let open = view.open_alerts()?;
         let suppressed = view.suppressed(SUPPRESSED_MAX)?;
@@ -61,7 +61,7 @@ impl Status {
                 "rejects": rejects,
                 "files": totals,
                 "store_bytes": store_bytes,
-                "mqtt": config.mqtt.as_ref().map(|_| json!({ "events_waiting": events, "states_waiting": states })),
+                "mqtt": config.mqtt.as_ref().map(|_| json!({ "messages_waiting": waiting })),
                 "open_alerts": open,
                 "suppressed_min": suppressed,
             }));
@@ -86,7 +86,7 @@ impl Status {
         match &config.mqtt {
             Some(mqtt) => writeln!(
                 text,
-                "broker   {}:{}, {events} events and {states} states waiting",
+                "broker   {}:{}, {waiting} messages waiting",
                 mqtt.host, mqtt.port
             )?,
             None => writeln!(text, "broker   none in the config")?,

@@ -14,15 +14,6 @@ use Kind::{Number, Text, Texts};
 
 const SECTIONS: &[(&str, &[(&str, Kind)])] = &[
     (
-        "central",
-        &[
-            ("url", Text),
-            ("password_file", Text),
-            ("ca_file", Text),
-            ("batch_rows_max", Number),
-        ],
-    ),
-    (
         "modbus",
         &[
             ("url", Text),

@@ -1,5 +1,6 @@
 //! The config file: as written (TOML) → as believed (checked types), every fault at once.
 
+mod delivery;
 mod later;
 mod section;
 
@@ -13,6 +14,7 @@ use std::{
 use jiff::tz::TimeZone;
 use toml::de::DeTable;
 
+pub use delivery::{Central, Mqtt, MqttVersion, Notify, read_secret};
 pub use section::Fault;
 use section::{Report, Section};
 
@@ -41,6 +43,12 @@ pub struct Config {
     pub historian: Historian,
     /// The broker; `None` publishes nothing.
     pub mqtt: Option<Mqtt>,
+    /// The central office; `None` sends nothing there.
+    pub central: Option<Central>,
+    /// Who is called about alerts; `None` calls nobody.
+    pub notify: Option<Notify>,
+    /// Longest time for which an alarm can be shelved, min.
+    pub shelve_max_min: i64,
     /// Every key as it is written, for telling what a reload changed.
     pub written: BTreeMap<String, String>,
     /// What is fine but has no effect, in words.
@@ -58,27 +66,6 @@ pub struct Historian {
     pub delivery_delay_min: i64,
     /// Seconds between two scans of the watched folders.
     pub scan_interval_s: f64,
-}
-
-/// The broker.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mqtt {
-    /// Host name or address.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-    /// TLS, with `mqtts://`.
-    pub tls: bool,
-    /// Topic prefix.
-    pub prefix: String,
-    /// User.
-    pub username: Option<String>,
-    /// File with the password, or the name of a systemd credential.
-    pub password_file: Option<PathBuf>,
-    /// File with the certificates of the authorities to trust.
-    pub ca_file: Option<PathBuf>,
-    /// Client certificate and key.
-    pub client_auth: Option<(PathBuf, PathBuf)>,
 }
 
 /// All faults of a config file.
@@ -165,7 +152,7 @@ fn believe(root: &Section<'_>, folder: &Path, text: &str) -> Config {
     }
     let site_name = site.text("name").unwrap_or_else(|| site_id.clone());
     let mut notes = Vec::new();
-    let plant = plant(root, &site, &mut notes);
+    let (plant, shelve_max_min) = plant(root, &site, &mut notes);
     site.finish();
 
     let storage = root.section("storage");
@@ -177,7 +164,9 @@ fn believe(root: &Section<'_>, folder: &Path, text: &str) -> Config {
     storage.finish();
 
     let historian = historian(root, folder, &mut notes);
-    let mqtt = mqtt(root, folder, &mut notes);
+    let mqtt = delivery::mqtt(root, folder);
+    let central = delivery::central(root, folder, &mut notes);
+    let notify = delivery::notify(root, folder);
     let later = later::check(root).into_iter();
     notes.extend(
         later.map(|section| format!("[{section}] is checked but not used by this version")),
@@ -189,12 +178,16 @@ fn believe(root: &Section<'_>, folder: &Path, text: &str) -> Config {
         store,
         historian,
         mqtt,
+        central,
+        notify,
+        shelve_max_min,
         written: flatten(text),
         notes,
     }
 }
 
-fn plant(root: &Section<'_>, site: &Section<'_>, notes: &mut Vec<String>) -> Plant {
+/// The plant, and the longest time for which an alarm can be shelved, min.
+fn plant(root: &Section<'_>, site: &Section<'_>, notes: &mut Vec<String>) -> (Plant, i64) {
     let zone_name = site.text("timezone").unwrap_or_else(|| "UTC".into());
     let zone = TimeZone::get(&zone_name).unwrap_or_else(|_| {
         site.fault(
@@ -264,8 +257,9 @@ fn plant(root: &Section<'_>, site: &Section<'_>, notes: &mut Vec<String>) -> Pla
         normal_stop_pct: alerts.number_in("normal_stop_pct", 80.0, 0.0..=100.0),
         rules: rule_book(&alerts, notes),
     };
+    let shelve_max_h = alerts.number_in("shelve_max_h", 24.0, 0.1..=720.0);
     alerts.finish();
-    plant
+    (plant, (shelve_max_h * 60.0) as i64)
 }
 
 fn rule_book(alerts: &Section<'_>, notes: &mut Vec<String>) -> RuleBook {
@@ -373,96 +367,6 @@ fn historian(root: &Section<'_>, folder: &Path, notes: &mut Vec<String>) -> Hist
     };
     historian.finish();
     believed
-}
-
-fn mqtt(root: &Section<'_>, folder: &Path, notes: &mut Vec<String>) -> Option<Mqtt> {
-    let mqtt = root.section("mqtt");
-    if !mqtt.is_present() {
-        return None;
-    }
-    let url = mqtt
-        .text("url")
-        .unwrap_or_else(|| "mqtt://127.0.0.1:1883".into());
-    let (host, port, tls) = broker(&url).unwrap_or_else(|| {
-        mqtt.fault("url", format!("{url:?} is no broker's address; write \"mqtt://host:1883\" or \"mqtts://host:8883\""));
-        (String::new(), 0, false)
-    });
-    let prefix = mqtt.text("prefix").unwrap_or_else(|| "pumphouse/v1".into());
-    if prefix.is_empty()
-        || prefix.contains(['+', '#', '\0'])
-        || prefix.starts_with('/')
-        || prefix.ends_with('/')
-    {
-        mqtt.fault(
-            "prefix",
-            "must be a topic without wildcards and without a slash at either end",
-        );
-    }
-    let file = |key: &str| mqtt.text(key).map(|path| folder.join(path));
-    // A credential's name has no folder; it is looked up where systemd puts credentials.
-    let secret = |key: &str| {
-        mqtt.text(key)
-            .map(|path| credential(&path).unwrap_or_else(|| folder.join(path)))
-    };
-    let client_auth = match (file("client_cert_file"), secret("client_key_file")) {
-        (Some(certificate), Some(key)) => Some((certificate, key)),
-        (None, None) => None,
-        _ => {
-            mqtt.fault(
-                "client_cert_file",
-                "needs client_key_file, and the other way round",
-            );
-            None
-        }
-    };
-    let believed = Mqtt {
-        host,
-        port,
-        tls,
-        prefix,
-        username: mqtt.text("username"),
-        password_file: secret("password_file"),
-        ca_file: file("ca_file"),
-        client_auth,
-    };
-    if believed.client_auth.is_some() && believed.ca_file.is_none() {
-        mqtt.fault(
-            "client_cert_file",
-            "needs ca_file: the authority that signed the broker's certificate",
-        );
-    }
-    if !tls && (believed.ca_file.is_some() || believed.client_auth.is_some()) {
-        mqtt.fault("url", "has certificates but no TLS; write mqtts://");
-    }
-    for key in ["sparkplug_group", "home_assistant_prefix"] {
-        if mqtt.text(key).is_some() {
-            notes.push(format!("mqtt.{key} is not used by this version"));
-        }
-    }
-    mqtt.finish();
-    Some(believed)
-}
-
-fn broker(url: &str) -> Option<(String, u16, bool)> {
-    let (scheme, rest) = url.split_once("://")?;
-    let (tls, usual) = match scheme {
-        "mqtt" | "tcp" => (false, 1883),
-        "mqtts" | "ssl" => (true, 8883),
-        _ => return None,
-    };
-    let rest = rest.trim_end_matches('/');
-    let (host, port) = match rest.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') => (host, port.parse().ok()?),
-        _ => (rest, usual),
-    };
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    (!host.is_empty() && !host.contains(['/', '@'])).then(|| (host.to_owned(), port, tls))
-}
-
-fn credential(name: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("CREDENTIALS_DIRECTORY")?;
-    let path = Path::new(&folder).join(name);
-    (!name.contains('/') && path.exists()).then_some(path)
 }
 
 /// Every key of a TOML text with its value as text.

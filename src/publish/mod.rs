@@ -4,25 +4,28 @@
 //! connection is thrown away and everything unacknowledged goes again, in order. Retained states all go again after each
 //! connect, so that a broker that lost its memory shows the truth.
 
-mod connect;
+mod link;
+mod requests;
 mod window;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashMap, path::PathBuf, time::Duration};
 
-use rumqttc::{AsyncClient, Event, EventLoop, Outgoing, Packet, QoS};
 use serde_json::json;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::watch;
 
 use crate::{
-    calendar::utc_text,
+    calendar::{Calendar, utc_text},
     clock::Clock,
     config::{Config, Mqtt},
     store::{
         open_read_only,
-        outbox::{Face, SCHEMA, events_after, states},
-        writer::Acknowledger,
+        operators::Now,
+        outbox::{Face, SCHEMA, waiting_after},
+        states::{State, states},
+        writer::Handle,
     },
 };
+use link::{CHANNEL, Happening, Link, Message};
 use window::{Item, Window};
 
 /// Longest wait between two attempts to connect, s.
@@ -40,7 +43,7 @@ pub fn face(config: &Config) -> Option<Face> {
     })
 }
 
-/// Publishes what the store has for the broker.
+/// Publishes what the store has for the broker, and takes the requests of panels.
 pub struct Publisher {
     /// The broker.
     pub mqtt: Mqtt,
@@ -48,12 +51,16 @@ pub struct Publisher {
     pub face: Face,
     /// The store.
     pub store: PathBuf,
-    /// Takes acknowledged messages out of the store.
-    pub acknowledger: Acknowledger,
-    /// Rung after each commit.
-    pub committed: Arc<Notify>,
+    /// Writes acknowledgements and answers.
+    pub handle: Handle,
+    /// Changes with each commit.
+    pub committed: watch::Receiver<u64>,
     /// Turns true when the daemon stops.
     pub stopping: watch::Receiver<bool>,
+    /// The plant's wall clock.
+    pub calendar: Calendar,
+    /// Longest time for which an alarm can be shelved, min.
+    pub shelve_max_min: i64,
     /// For the time in `state`.
     pub clock: Clock,
 }
@@ -88,8 +95,7 @@ impl Publisher {
                     }
                 }
             }
-            let wait =
-                Duration::from_millis(backoff_s * 1000 - rand::random_range(0..=backoff_s * 500));
+            let wait = crate::clock::with_jitter(backoff_s);
             backoff_s = (backoff_s * 2).min(BACKOFF_S_MAX);
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
@@ -98,11 +104,7 @@ impl Publisher {
         }
     }
 
-    fn state_topic(&self) -> String {
-        format!("{}/state", self.face.base)
-    }
-
-    fn state(&self, state: &str, started_at: &str) -> String {
+    fn state(&self, state: &str, started_at: &str) -> Message {
         let payload = json!({
             "ts": utc_text(self.clock.minute()),
             "site": self.face.site,
@@ -111,119 +113,96 @@ impl Publisher {
             "version": env!("CARGO_PKG_VERSION"),
             "started_at": started_at,
         });
-        payload.to_string()
+        retained((format!("{}/state", self.face.base), payload.to_string()))
     }
 
     async fn session(&mut self, started_at: &str, again: bool) -> Ended {
         let failed = |connected| move |cause| Ended::Failed { connected, cause };
-        let will = (self.state_topic(), self.state("offline", started_at));
-        let options = match connect::options(&self.mqtt, &self.face.site, will) {
-            Ok(options) => options,
+        let will = self.state("offline", started_at);
+        let client_id = format!("pumphouse-{}", self.face.site);
+        let mut link = match Link::open(&self.mqtt, &client_id, will) {
+            Ok(link) => link,
             Err(cause) => return failed(false)(cause),
         };
-        let (client, event_loop) = AsyncClient::new(options, window::CHANNEL);
-        // The event loop has a task of its own: dropped halfway through a connect, it would start over.
-        let (events, mut incoming) = mpsc::channel(window::CHANNEL * 2);
-        let driver = tokio::spawn(drive(event_loop, events));
-        let ended = match self.greet(&mut incoming).await {
-            Ok(()) => {
-                if again {
-                    log::info!(broker = self.mqtt.host.as_str(), port = self.mqtt.port; "connected to the broker again");
-                }
-                match self.publish(&client, &mut incoming, started_at).await {
-                    Ok(()) => Ended::Stopped,
-                    Err(cause) => failed(true)(cause),
-                }
-            }
-            Err(cause) => failed(false)(cause),
-        };
-        driver.abort();
-        ended
+        if let Err(cause) = self.greet(&mut link).await {
+            return failed(false)(cause);
+        }
+        if again {
+            log::info!(broker = self.mqtt.host.as_str(), port = self.mqtt.port; "connected to the broker again");
+        }
+        match self.publish(&mut link, started_at).await {
+            Ok(()) => {}
+            Err(cause) => return failed(true)(cause),
+        }
+        if let Err(error) = link.close().await {
+            log::debug!(cause = format!("{error:#}"); "no farewell");
+        }
+        Ended::Stopped
     }
 
     /// Waits until the broker has accepted us.
-    async fn greet(
-        &mut self,
-        incoming: &mut mpsc::Receiver<anyhow::Result<Event>>,
-    ) -> anyhow::Result<()> {
+    async fn greet(&mut self, link: &mut Link) -> anyhow::Result<()> {
         loop {
-            let event = tokio::select! {
-                event = incoming.recv() => event,
+            tokio::select! {
+                happening = link.next() => if matches!(happening?, Happening::Connected) {
+                    return Ok(());
+                },
                 _ = self.stopping.wait_for(|&stopping| stopping) => anyhow::bail!("stopping"),
-            };
-            match event {
-                Some(Ok(Event::Incoming(Packet::ConnAck(_)))) => return Ok(()),
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return Err(error),
-                None => anyhow::bail!("the connection ended"),
             }
         }
     }
 
     /// Publishes what waits and what comes; returns when the daemon stops and the broker knows.
-    async fn publish(
-        &mut self,
-        client: &AsyncClient,
-        incoming: &mut mpsc::Receiver<anyhow::Result<Event>>,
-        started_at: &str,
-    ) -> anyhow::Result<()> {
+    async fn publish(&mut self, link: &mut Link, started_at: &str) -> anyhow::Result<()> {
         let store = open_read_only(&self.store)?;
+        let as_of = utc_text(self.clock.minute());
+        link.subscribe(&format!("{}/cmd/+", self.face.base))?;
         let mut window = Window::default();
-        window.queue(
-            Item::Own,
-            self.state_topic(),
-            self.state("online", started_at),
-            true,
-        );
-        for (topic, payload, revision) in states(&store, false)? {
-            window.queue(Item::State(topic.clone(), revision), topic, payload, true);
-        }
-        let mut newest_event = 0;
-        let mut farewell = false;
-        let mut deadline = None;
+        window.queue(Item::State, self.state("online", started_at));
+        let mut shown: HashMap<String, String> = HashMap::new();
+        let mut newest = 0;
+        let (mut farewell, mut deadline) = (false, None);
         let stalled = Duration::from_secs(STALLED_S);
         let mut acknowledged_at = tokio::time::Instant::now();
+        let mut look = true;
         loop {
             if window.is_done() {
                 acknowledged_at = tokio::time::Instant::now();
             }
-            if window.waiting() < window::CHANNEL {
-                for (id, topic, payload) in events_after(&store, newest_event, window::CHANNEL)? {
-                    newest_event = id;
-                    window.queue(Item::Event(id), topic, payload, false);
+            if window.waiting() < CHANNEL {
+                for (id, topic, payload) in waiting_after(&store, newest, CHANNEL)? {
+                    newest = id;
+                    window.queue(Item::Outbox(id), event((topic, payload)));
                 }
-                for (topic, payload, revision) in states(&store, true)? {
-                    if window.is_newer(&topic, revision) {
-                        window.queue(Item::State(topic.clone(), revision), topic, payload, true);
+            }
+            // Behind the events that brought them about.
+            if std::mem::take(&mut look) {
+                for (topic, payload) in states(&store, &self.face, &as_of)? {
+                    if shown.get(&topic) != Some(&payload) {
+                        window.queue(Item::State, retained((topic.clone(), payload.clone())));
+                        shown.insert(topic, payload);
                     }
                 }
             }
-            if *self.stopping.borrow() && !farewell && window.is_done() {
+            let stopping = *self.stopping.borrow();
+            if stopping && !farewell && window.is_done() {
                 farewell = true;
-                window.queue(
-                    Item::Own,
-                    self.state_topic(),
-                    self.state("offline", started_at),
-                    true,
-                );
+                window.queue(Item::State, self.state("offline", started_at));
             }
-            if *self.stopping.borrow() && deadline.is_none() {
+            if stopping && deadline.is_none() {
                 deadline = Some(tokio::time::Instant::now() + Duration::from_secs(FAREWELL_S_MAX));
             }
-            window.send(client)?;
+            window.send(link)?;
             if farewell && window.is_done() {
-                client.try_disconnect()?;
-                // The driver has a moment to send the farewell's end before it is dropped.
-                while let Ok(Some(Ok(_))) =
-                    tokio::time::timeout(Duration::from_millis(500), incoming.recv()).await
-                {
-                }
                 return Ok(());
             }
-            let stopping = *self.stopping.borrow();
-            let event = tokio::select! {
-                event = incoming.recv() => event,
-                () = self.committed.notified() => continue,
+            let happening = tokio::select! {
+                happening = link.next() => happening,
+                changed = self.committed.changed(), if !stopping => {
+                    changed?;
+                    look = true;
+                    continue;
+                }
                 _ = self.stopping.changed(), if !stopping => continue,
                 () = until(deadline) => {
                     log::warn!("the broker did not take everything in time; the rest waits in the store");
@@ -233,43 +212,67 @@ impl Publisher {
             };
             // Acknowledgements come in bunches, and a bunch costs one commit.
             let mut done = Vec::new();
-            let mut next = event;
-            loop {
-                match next {
-                    Some(Ok(Event::Outgoing(Outgoing::Publish(packet)))) => window.sent(packet),
-                    Some(Ok(Event::Incoming(Packet::PubAck(ack)))) => {
-                        done.extend(window.acknowledged(ack.pkid))
+            let mut next = Some(happening);
+            while let Some(happening) = next {
+                match happening? {
+                    Happening::Sent(packet) => window.sent(packet),
+                    Happening::Acknowledged(packet) => {
+                        acknowledged_at = tokio::time::Instant::now();
+                        if let Some(Item::Outbox(id)) = window.acknowledged(packet) {
+                            done.push(id);
+                        }
                     }
-                    Some(Ok(_)) => {}
-                    Some(Err(error)) => return Err(error),
-                    None => anyhow::bail!("the connection ended"),
+                    Happening::Message { topic, payload } => {
+                        look |= self.answer(&topic, &payload).await?;
+                    }
+                    Happening::Connected | Happening::Other => {}
                 }
-                match incoming.try_recv() {
-                    Ok(event) => next = Some(event),
-                    Err(_) => break,
-                }
+                next = link.next_ready();
             }
             if !done.is_empty() {
-                acknowledged_at = tokio::time::Instant::now();
+                self.handle
+                    .transact_async(move |store| store.acknowledge(&done))
+                    .await?;
             }
-            self.acknowledge(done).await?;
         }
     }
 
-    async fn acknowledge(&self, done: Vec<Item>) -> anyhow::Result<()> {
-        let (mut events, mut states) = (Vec::new(), Vec::new());
-        for item in done {
-            match item {
-                Item::Event(id) => events.push(id),
-                Item::State(topic, revision) => states.push((topic, revision)),
-                Item::Own => {}
-            }
+    /// Answers a request from a panel; whether there was one.
+    async fn answer(&mut self, topic: &str, payload: &[u8]) -> anyhow::Result<bool> {
+        let verb = topic.rsplit('/').next().unwrap_or_default();
+        let Some(asked) = requests::read(verb, payload) else {
+            return Ok(false);
+        };
+        let ts = self.clock.now_s();
+        let local = self.calendar.local(ts.div_euclid(60)).minute;
+        let now = Now { ts, local };
+        let longest_min = self.shelve_max_min;
+        let (id, request) = (asked.id.clone(), asked.verb.clone());
+        let done = self
+            .handle
+            .transact_async(move |store| store.answer(&asked, now, longest_min))
+            .await?;
+        match done {
+            Ok(()) => log::info!(request, id; "a panel's request is done"),
+            Err(reason) => log::info!(request, id, reason; "a panel's request is refused"),
         }
-        if events.is_empty() && states.is_empty() {
-            return Ok(());
-        }
-        let acknowledger = self.acknowledger.clone();
-        tokio::task::spawn_blocking(move || acknowledger.acknowledge(events, states)).await?
+        Ok(true)
+    }
+}
+
+fn retained((topic, payload): State) -> Message {
+    Message {
+        topic,
+        payload: payload.into_bytes(),
+        retain: true,
+        acknowledged: true,
+    }
+}
+
+fn event((topic, payload): (String, String)) -> Message {
+    Message {
+        retain: false,
+        ..retained((topic, payload))
     }
 }
 
@@ -279,16 +282,3 @@ async fn until(deadline: Option<tokio::time::Instant>) {
         None => std::future::pending().await,
     }
 }
-
-async fn drive(mut event_loop: EventLoop, events: mpsc::Sender<anyhow::Result<Event>>) {
-    loop {
-        let event = event_loop.poll().await.map_err(anyhow::Error::from);
-        let failed = event.is_err();
-        if events.send(event).await.is_err() || failed {
-            return;
-        }
-    }
-}
-
-/// Quality of service of everything published.
-const AT_LEAST_ONCE: QoS = QoS::AtLeastOnce;

@@ -2,67 +2,46 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use rumqttc::AsyncClient;
+use super::link::{Link, Message};
 
-use super::AT_LEAST_ONCE;
-
-/// Capacity of the client's request channel; more than the window, so that a publish never blocks.
-pub const CHANNEL: usize = 64;
-/// Messages under way at once.
+/// Messages under way at once; fewer than the client's channel holds.
 const WINDOW: usize = 32;
 
-/// A message, by what becomes of it when it is acknowledged.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What becomes of a message when it is acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Item {
-    /// An event of the outbox.
-    Event(i64),
-    /// A retained state: topic and revision.
-    State(String, i64),
-    /// The connection's own.
-    Own,
-}
-
-struct Message {
-    item: Item,
-    topic: String,
-    payload: String,
-    retain: bool,
+    /// It leaves the outbox.
+    Outbox(i64),
+    /// Nothing: a state is sent again after each connect in any case.
+    State,
 }
 
 /// Messages waiting, requested, and sent.
 #[derive(Default)]
 pub struct Window {
-    waiting: VecDeque<Message>,
+    waiting: VecDeque<(Item, Message)>,
     requested: VecDeque<Item>,
     sent: HashMap<u16, Item>,
-    /// The newest revision handed on, by topic.
-    revisions: HashMap<String, i64>,
 }
 
 impl Window {
-    /// Appends a message.
-    pub fn queue(&mut self, item: Item, topic: String, payload: String, retain: bool) {
-        if let Item::State(topic, revision) = &item {
-            self.revisions.insert(topic.clone(), *revision);
+    /// Appends a message. A state that still waits is replaced by the newer one of its topic.
+    pub fn queue(&mut self, item: Item, message: Message) {
+        if item == Item::State
+            && let Some((_, older)) = self
+                .waiting
+                .iter_mut()
+                .find(|(item, older)| *item == Item::State && older.topic == message.topic)
+        {
+            *older = message;
+        } else {
+            self.waiting.push_back((item, message));
         }
-        self.waiting.push_back(Message {
-            item,
-            topic,
-            payload,
-            retain,
-        });
     }
 
     /// Messages that have not been handed to the client.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
-    }
-
-    /// Whether a topic's revision is newer than the one handed on.
-    pub fn is_newer(&self, topic: &str, revision: i64) -> bool {
-        self.revisions
-            .get(topic)
-            .is_none_or(|&known| revision > known)
     }
 
     /// Whether everything is acknowledged.
@@ -71,18 +50,13 @@ impl Window {
     }
 
     /// Hands as much to the client as the window lets through.
-    pub fn send(&mut self, client: &AsyncClient) -> anyhow::Result<()> {
+    pub fn send(&mut self, link: &Link) -> anyhow::Result<()> {
         while self.requested.len() + self.sent.len() < WINDOW {
-            let Some(message) = self.waiting.pop_front() else {
+            let Some((item, message)) = self.waiting.pop_front() else {
                 break;
             };
-            client.try_publish(
-                message.topic,
-                AT_LEAST_ONCE,
-                message.retain,
-                message.payload,
-            )?;
-            self.requested.push_back(message.item);
+            link.publish(message)?;
+            self.requested.push_back(item);
         }
         Ok(())
     }

@@ -16,6 +16,7 @@ pub mod engine;
 mod f_data;
 mod g_energy;
 mod h_cascade;
+pub mod register;
 pub mod scene;
 #[cfg(test)]
 mod tape;

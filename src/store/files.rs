@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use rusqlite::params;
 
-use super::Store;
+use super::{Store, Synced};
 use crate::historian::{
     files::{FileRecord, Outside},
     fold::Tally,
@@ -50,17 +50,38 @@ impl Store {
 
     /// Forgets the rejects of lines that are read again, from a line on.
     pub(super) fn forget_rejects(&mut self, path: &Path, from_line: u64) -> anyhow::Result<()> {
+        let path = path.to_string_lossy();
+        let ends: (Option<i64>, Option<i64>) = self
+            .connection
+            .prepare_cached(
+                "SELECT min(id), max(id) FROM ingest_rejects WHERE file = ? AND line >= ?",
+            )?
+            .query_row(params![path, from_line as i64], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
+        let Some((first, last)) = ends.0.zip(ends.1) else {
+            return Ok(());
+        };
         self.connection
             .prepare_cached("DELETE FROM ingest_rejects WHERE file = ? AND line >= ?")?
-            .execute(params![path.to_string_lossy(), from_line as i64])?;
+            .execute(params![path, from_line as i64])?;
+        self.changes.note_range(Synced::Rejects, first, last);
         Ok(())
     }
 
     /// Saves a reject; reading the same line again replaces it.
     pub(super) fn save_reject(&mut self, path: &Path, reject: &Reject) -> anyhow::Result<()> {
-        self.connection
-            .prepare_cached("INSERT OR REPLACE INTO ingest_rejects (file, line, raw, reason, count) VALUES (?, ?, ?, ?, ?)")?
-            .execute(params![path.to_string_lossy(), reject.line as i64, reject.raw, reject.reason, reject.count as i64])?;
+        let id: i64 = self
+            .connection
+            .prepare_cached(
+                "INSERT INTO ingest_rejects (file, line, raw, reason, count) VALUES (?, ?, ?, ?, ?) ON CONFLICT (file, line) \
+                 DO UPDATE SET (raw, reason, count) = (excluded.raw, excluded.reason, excluded.count) RETURNING id",
+            )?
+            .query_row(
+                params![path.to_string_lossy(), reject.line as i64, reject.raw, reject.reason, reject.count as i64],
+                |row| row.get(0),
+            )?;
+        self.changes.note(Synced::Rejects, id);
         Ok(())
     }
 

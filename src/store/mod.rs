@@ -3,10 +3,17 @@
 //! *Invariants.* A step's rows, alerts, read positions and messages are committed together or not at all. A commit is
 //! on the disk when it returns (`synchronous = FULL`). Positions move only with the rows that were read up to them.
 
+pub mod calls;
+pub mod changes;
 mod files;
+mod journal;
+pub mod operators;
 pub mod outbox;
+pub mod outgoing;
+pub mod ranges;
 mod readings;
 mod rerun;
+pub mod states;
 mod tables;
 pub mod view;
 pub mod writer;
@@ -19,6 +26,7 @@ use std::{
 pub use readings::reading;
 
 use anyhow::{Context, ensure};
+use changes::{Changes, Synced};
 use rusqlite::{Connection, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 
@@ -35,15 +43,18 @@ const APPLICATION_ID: i32 = 0x5055_4D50;
 /// The first SQLite without the WAL-reset bug.
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
 /// The schema, by version.
-const MIGRATIONS: &[M<'static>] = &[M::up(include_str!(
-    "../../migrations/sqlite/0001_station.sql"
-))];
+const MIGRATIONS: &[M<'static>] = &[
+    M::up(include_str!("../../migrations/sqlite/0001_station.sql")),
+    M::up(include_str!("../../migrations/sqlite/0002_delivery.sql")),
+];
 
 /// The store, open for writing.
 pub struct Store {
     connection: Connection,
     texts: Texts,
-    site: Option<outbox::Face>,
+    face: Option<outbox::Face>,
+    call_plan: Option<calls::CallPlan>,
+    changes: Changes,
     failure: Option<anyhow::Error>,
     _lock: File,
 }
@@ -74,6 +85,8 @@ pub struct Step {
     pub from_line: u64,
     /// Whether the gap alerts among the effects were raised by the wall clock.
     pub by_wall_clock: bool,
+    /// The newest minute the step looked at, and the same on the plant's wall clock.
+    pub now: Option<(Minute, LocalMinute)>,
     /// Transitions before this minute are history: announced as `backfilled`.
     pub news_from: Minute,
 }
@@ -89,8 +102,8 @@ pub fn session_id(start: Minute, pump: usize) -> i64 {
 }
 
 impl Store {
-    /// Opens the store, made when missing, and brings its schema up to date. `site` is the MQTT face, if any.
-    pub fn open(path: &Path, site: Option<outbox::Face>) -> anyhow::Result<Self> {
+    /// Opens the store, made when missing, and brings its schema up to date. `face` is how the station shows itself over MQTT, if it does.
+    pub fn open(path: &Path, face: Option<outbox::Face>) -> anyhow::Result<Self> {
         ensure!(
             rusqlite::version_number() >= SQLITE_VERSION_MIN,
             "SQLite {} has the WAL-reset bug; 3.51.3 or newer is needed",
@@ -130,9 +143,11 @@ impl Store {
             .to_latest(&mut connection)
             .with_context(|| format!("cannot bring {} up to date", path.display()))?;
         Ok(Self {
+            call_plan: None,
+            changes: Changes::load(&connection)?,
             connection,
             texts: Texts::default(),
-            site,
+            face,
             failure: None,
             _lock: lock,
         })
@@ -152,12 +167,14 @@ impl Store {
         if self.connection.is_autocommit() {
             Ok(())
         } else {
+            self.changes.flush(&self.connection)?;
             self.connection.execute_batch("COMMIT")
         }
     }
 
     /// Takes back what is open.
     pub fn roll_back(&mut self) {
+        self.changes.forget();
         if !self.connection.is_autocommit()
             && let Err(error) = self.connection.execute_batch("ROLLBACK")
         {
@@ -166,8 +183,8 @@ impl Store {
     }
 
     /// Changes the MQTT face.
-    pub fn set_face(&mut self, site: Option<outbox::Face>) {
-        self.site = site;
+    pub fn set_face(&mut self, face: Option<outbox::Face>) {
+        self.face = face;
     }
 
     /// Writes a step into the open transaction.
@@ -175,6 +192,9 @@ impl Store {
         self.insert_rows(&step.rows)?;
         self.write_transitions(step)?;
         self.write_figures(&step.effects)?;
+        if let Some(now) = step.now.filter(|(minute, _)| *minute >= step.news_from) {
+            self.settle_flood(now.0, now.1)?;
+        }
         self.write_checkpoints(&step.effects.checkpoints)?;
         if let Some(record) = &step.file {
             self.save_file(record)?;
@@ -184,9 +204,6 @@ impl Store {
             for reject in &step.rejects {
                 self.save_reject(&record.path, reject)?;
             }
-        }
-        if let Some(newest) = step.rows.last() {
-            self.show_newest(newest)?;
         }
         Ok(())
     }

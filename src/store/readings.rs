@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use anyhow::Context;
 use rusqlite::{CachedStatement, OptionalExtension, Row, types::ValueRef};
 
-use super::{NewRow, Store, Texts};
+use super::{NewRow, Store, Synced, Texts};
 use crate::{
     calendar::{Local, LocalMinute, Minute},
     derive::{Derived, FLAGS},
@@ -275,6 +275,7 @@ impl Store {
             bind_computed(&mut statement, 1 + BEFORE_VALUES + TAGS, &computed(derived))?;
             statement.raw_execute()?;
             save_stamps(&self.connection, records)?;
+            self.changes.note(Synced::Readings, records.minute * 60);
         }
         Ok(())
     }
@@ -302,6 +303,7 @@ impl Store {
             bind_records(&mut upsert, &mut self.texts, &merged, *local)?;
             upsert.raw_execute()?;
             save_stamps(&self.connection, &merged)?;
+            self.changes.note(Synced::Readings, minute * 60);
             changed = Some(changed.map_or((minute, minute), |(first, last)| {
                 (first.min(minute), last.max(minute))
             }));
@@ -342,6 +344,8 @@ impl Store {
         bind_computed(&mut statement, 1, &columns)?;
         statement.raw_bind_parameter(1 + COMPUTED, stored.reading.minute * 60)?;
         statement.raw_execute()?;
+        self.changes
+            .note(Synced::Readings, stored.reading.minute * 60);
         Ok(())
     }
 }

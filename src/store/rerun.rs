@@ -9,11 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::params;
 
 use super::{
-    Store, alert_id,
-    outbox::{Told, What},
+    Store, Synced, alert_id,
+    journal::{Told, What},
     readings::Stored,
     session_id,
-    tables::{insert_alert, save_session},
+    tables::insert_alert,
 };
 use crate::{
     calendar::{Calendar, Minute},
@@ -332,19 +332,19 @@ impl Store {
         let old = self.old_alerts(start, same_from, open)?;
         for (&id, gone) in old.iter().filter(|(id, _)| !alerts.contains_key(id)) {
             let backfilled = gone.raised < news_from;
-            let told = Told::correction(
-                What::Withdrawn,
-                gone.raised,
-                gone.rule,
-                gone.subject,
-                gone.raised,
+            self.announce(&Told {
+                minute: gone.raised,
+                local: calendar.local(gone.raised).minute,
+                rule: gone.rule,
+                subject: gone.subject,
+                raised: gone.raised,
+                what: What::Withdrawn,
                 backfilled,
-            );
-            self.announce(&told)?;
+            })?;
             self.connection
                 .prepare_cached("DELETE FROM alerts_log WHERE id = ?")?
                 .execute([id])?;
-            self.show_alert(gone.rule, gone.subject)?;
+            self.changes.note(Synced::Alerts, gone.raised * 60);
         }
         for (id, new) in alerts {
             let beyond =
@@ -358,6 +358,7 @@ impl Store {
             {
                 let resolved = before.and_then(|before| before.resolved);
                 insert_alert(&self.connection, &mut self.texts, raise, is_told(raise))?;
+                self.changes.note(Synced::Alerts, raise.minute * 60);
                 if before.is_none() {
                     self.announce(&Told::transition(raise, raise.minute < news_from))?;
                 } else if let Some(resolved) = resolved {
@@ -389,16 +390,17 @@ impl Store {
                                 "UPDATE alerts_log SET resolved = 0, resolved_at = NULL, duration_min = NULL WHERE id = ?",
                             )?
                             .execute([id])?;
+                        self.changes.note(Synced::Alerts, before.raised * 60);
                         let backfilled = resolved < news_from;
-                        let (rule, subject, raised) = (before.rule, before.subject, before.raised);
-                        self.announce(&Told::correction(
-                            What::Reopened,
-                            resolved,
-                            rule,
-                            subject,
-                            raised,
+                        self.announce(&Told {
+                            minute: resolved,
+                            local: calendar.local(resolved).minute,
+                            rule: before.rule,
+                            subject: before.subject,
+                            raised: before.raised,
+                            what: What::Reopened,
                             backfilled,
-                        ))?;
+                        })?;
                     }
                 }
             }
@@ -417,6 +419,7 @@ impl Store {
         self.connection
             .prepare_cached("UPDATE alerts_log SET resolved = 1, resolved_at = ?, duration_min = ? WHERE id = ?")?
             .execute(params![resolved_at, minute - raised, id])?;
+        self.changes.note(Synced::Alerts, raised * 60);
         Ok(())
     }
 
@@ -443,10 +446,11 @@ impl Store {
             self.connection
                 .prepare_cached("DELETE FROM pump_sessions WHERE id = ?")?
                 .execute([id])?;
+            self.changes.note(Synced::Sessions, id.div_euclid(8) * 60);
         }
         for session in sessions.values() {
             if same_from.is_none_or(|from| session.start < from) {
-                save_session(&self.connection, &mut self.texts, session)?;
+                self.save_session(session)?;
             }
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Step, Store, Texts, alert_id, outbox::Told, session_id};
+use super::{Step, Store, Synced, Texts, alert_id, journal::Told, session_id};
 use crate::{
     calendar::{Minute, date_text, day_of_week},
     rollups::{
@@ -173,6 +173,7 @@ impl Store {
                         transition,
                         step.by_wall_clock,
                     )?;
+                    self.changes.note(Synced::Alerts, transition.minute * 60);
                 }
                 Kind::Resolved { raised } => {
                     let id = alert_id(*raised, transition.rule, transition.subject);
@@ -182,6 +183,7 @@ impl Store {
                             "UPDATE alerts_log SET resolved = 1, resolved_at = ?, duration_min = ? WHERE id = ?",
                         )?
                         .execute(params![resolved_at, transition.minute - raised, id])?;
+                    self.changes.note(Synced::Alerts, raised * 60);
                 }
             }
             let told = Told::transition(transition, transition.minute < step.news_from);
@@ -193,29 +195,49 @@ impl Store {
     /// Writes sessions, hours, days and pump health as they stand.
     pub(super) fn write_figures(&mut self, effects: &Effects) -> anyhow::Result<()> {
         for session in &effects.sessions {
-            save_session(&self.connection, &mut self.texts, session)?;
+            self.save_session(session)?;
         }
         for hour in &effects.hours {
-            save_hour(&self.connection, hour)?;
+            if save_hour(&self.connection, hour)? {
+                self.changes.note(Synced::Hours, hour.key.div_euclid(24));
+            }
         }
         for day in &effects.days {
-            save_day(&self.connection, day)?;
+            if save_day(&self.connection, day)? {
+                self.changes.note(Synced::Days, day.day);
+            }
         }
         for health in &effects.health {
-            save_health(&self.connection, health)?;
+            if save_health(&self.connection, health)? {
+                self.changes.note(Synced::Health, health.day);
+            }
         }
         for &(day, rule, minutes) in &effects.suppressed {
             let (date, code) = (date_text(day), CATALOGUE[rule].code);
-            if minutes == 0 {
+            let changed = if minutes == 0 {
                 // A late row may have taken back what was counted.
                 self.connection
                     .prepare_cached("DELETE FROM alerts_suppressed WHERE date = ? AND rule = ?")?
-                    .execute(params![date, code])?;
+                    .execute(params![date, code])?
             } else {
                 self.connection
-                    .prepare_cached("INSERT OR REPLACE INTO alerts_suppressed (date, rule, minutes) VALUES (?, ?, ?)")?
-                    .execute(params![date, code, minutes])?;
+                    .prepare_cached(
+                        "INSERT INTO alerts_suppressed (date, rule, minutes) VALUES (?, ?, ?) ON CONFLICT (date, rule) \
+                         DO UPDATE SET minutes = excluded.minutes WHERE minutes <> excluded.minutes",
+                    )?
+                    .execute(params![date, code, minutes])?
+            };
+            if changed > 0 {
+                self.changes.note(Synced::Suppressed, day);
             }
+        }
+        Ok(())
+    }
+
+    /// Writes a session as it stands.
+    pub(super) fn save_session(&mut self, session: &SessionRow) -> anyhow::Result<()> {
+        if save_session(&self.connection, &mut self.texts, session)? {
+            self.changes.note(Synced::Sessions, session.start * 60);
         }
         Ok(())
     }
@@ -283,15 +305,15 @@ pub(super) fn insert_alert(
     Ok(())
 }
 
-/// Writes a session as it stands.
-pub(super) fn save_session(
+/// Writes a session as it stands; whether that changed anything.
+fn save_session(
     connection: &Connection,
     texts: &mut Texts,
     session: &SessionRow,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<bool> {
     let end_time = session.end.map(|(_, local)| texts.local(local).to_owned());
     let duration_min = session.duration_min();
-    connection.prepare_cached(&SESSION)?.execute(params![
+    let changed = connection.prepare_cached(&SESSION)?.execute(params![
         session_id(session.start, session.pump),
         pump_name(session.pump),
         session.start * 60,
@@ -309,12 +331,12 @@ pub(super) fn save_session(
         duration_min.map(|min| min < SHORT_CYCLE_MIN),
         known(session.m3_per_kwh),
     ])?;
-    Ok(())
+    Ok(changed > 0)
 }
 
-fn save_hour(connection: &Connection, hour: &HourRow) -> anyhow::Result<()> {
+fn save_hour(connection: &Connection, hour: &HourRow) -> anyhow::Result<bool> {
     let [p1, p2, p3, p4, p5, p6] = hour.on_min;
-    connection.prepare_cached(&HOUR)?.execute(params![
+    let changed = connection.prepare_cached(&HOUR)?.execute(params![
         date_text(hour.key.div_euclid(24)),
         hour.key.rem_euclid(24),
         known(hour.avg_flow),
@@ -331,10 +353,10 @@ fn save_hour(connection: &Connection, hour: &HourRow) -> anyhow::Result<()> {
         hour.alert_count,
         hour.is_peak_hour,
     ])?;
-    Ok(())
+    Ok(changed > 0)
 }
 
-fn save_day(connection: &Connection, day: &DayRow) -> anyhow::Result<()> {
+fn save_day(connection: &Connection, day: &DayRow) -> anyhow::Result<bool> {
     let mut statement = connection.prepare_cached(&DAY)?;
     statement.raw_bind_parameter(1, date_text(day.day))?;
     statement.raw_bind_parameter(2, known(day.total_flow))?;
@@ -356,12 +378,11 @@ fn save_day(connection: &Connection, day: &DayRow) -> anyhow::Result<()> {
     statement.raw_bind_parameter(31, whole(day.peak_pumps_on))?;
     statement.raw_bind_parameter(32, known(day.avg_pumps_on))?;
     statement.raw_bind_parameter(33, matches!(day_of_week(day.day), 0 | 6))?;
-    statement.raw_execute()?;
-    Ok(())
+    Ok(statement.raw_execute()? > 0)
 }
 
-fn save_health(connection: &Connection, health: &HealthRow) -> anyhow::Result<()> {
-    connection.prepare_cached(&HEALTH)?.execute(params![
+fn save_health(connection: &Connection, health: &HealthRow) -> anyhow::Result<bool> {
+    let changed = connection.prepare_cached(&HEALTH)?.execute(params![
         date_text(health.day),
         pump_name(health.pump),
         health.total_runtime_min,
@@ -376,5 +397,5 @@ fn save_health(connection: &Connection, health: &HealthRow) -> anyhow::Result<()
         health.overrun,
         health.health_score,
     ])?;
-    Ok(())
+    Ok(changed > 0)
 }

@@ -62,8 +62,7 @@ impl View {
             Table::Rows => "SELECT count(*) FROM readings_wide",
             Table::Alerts => "SELECT count(*) FROM alerts_log",
             Table::Rejects => "SELECT coalesce(sum(count), 0) FROM ingest_rejects",
-            Table::EventsWaiting => "SELECT count(*) FROM mqtt_outbox",
-            Table::StatesWaiting => "SELECT count(*) FROM mqtt_states WHERE sent < revision",
+            Table::Outbox => "SELECT count(*) FROM mqtt_outbox",
         };
         Ok(self.connection.query_row(sql, [], |row| row.get(0))?)
     }
@@ -120,8 +119,6 @@ pub enum Table {
     Alerts,
     /// Rejected lines and values.
     Rejects,
-    /// Events that the broker has not acknowledged.
-    EventsWaiting,
-    /// Retained states that the broker has not acknowledged.
-    StatesWaiting,
+    /// Messages that the broker has not acknowledged.
+    Outbox,
 }

@@ -62,9 +62,9 @@ impl Writer {
         })
     }
 
-    /// A handle that takes acknowledged messages out of the store.
-    pub fn acknowledger(&self) -> Acknowledger {
-        Acknowledger {
+    /// A handle for the tasks beside the pipeline.
+    pub fn handle(&self) -> Handle {
+        Handle {
             jobs: self.jobs.clone(),
         }
     }
@@ -79,20 +79,41 @@ impl Writer {
     }
 }
 
-/// Takes acknowledged messages out of the store.
+/// Lets the tasks beside the pipeline write: acknowledgements, an operator's request, how far the central office is.
 #[derive(Clone)]
-pub struct Acknowledger {
+pub struct Handle {
     jobs: SyncSender<Job>,
 }
 
-impl Acknowledger {
-    /// Takes out events by id and marks states by topic and revision as sent; waits until that is on the disk.
-    pub fn acknowledge(&self, events: Vec<i64>, states: Vec<(String, i64)>) -> anyhow::Result<()> {
-        call(&self.jobs, move |store| {
-            store.settle()?;
-            store.acknowledge(&events, &states)?;
-            store.commit().context("cannot commit")
+impl Handle {
+    /// Runs something on the store and commits it; when it returns, that is on the disk. When it fails, only its own doing is
+    /// taken back. It blocks until the writer gets to it.
+    pub fn transact<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut Store) -> anyhow::Result<T> + Send + 'static,
+    ) -> anyhow::Result<T> {
+        self::call(&self.jobs, move |store| {
+            anyhow::ensure!(
+                store.is_sound(),
+                "the store cannot be written at the moment"
+            );
+            let done = store.within_savepoint(call)?;
+            store.attempt_commit();
+            match &store.failure {
+                // The pipeline will hear of it, too: its steps were in the same transaction.
+                Some(failure) => Err(anyhow!("cannot commit: {failure:#}")),
+                None => Ok(done),
+            }
         })
+    }
+
+    /// The same for a task: the wait does not hold up the others.
+    pub async fn transact_async<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut Store) -> anyhow::Result<T> + Send + 'static,
+    ) -> anyhow::Result<T> {
+        let handle = self.clone();
+        tokio::task::spawn_blocking(move || handle.transact(call)).await?
     }
 }
 
@@ -140,6 +161,21 @@ impl Store {
             .map_err(anyhow::Error::from)
             .and_then(|()| self.write(step));
         self.failure = written.err();
+    }
+
+    fn within_savepoint<T>(
+        &mut self,
+        call: impl FnOnce(&mut Self) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        self.begin()?;
+        self.connection.execute_batch("SAVEPOINT call")?;
+        let done = call(self);
+        let end = match done {
+            Ok(_) => "RELEASE call",
+            Err(_) => "ROLLBACK TO call; RELEASE call",
+        };
+        self.connection.execute_batch(end)?;
+        done
     }
 
     fn attempt_commit(&mut self) {

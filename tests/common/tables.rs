@@ -42,7 +42,12 @@ impl Tables {
             TABLES
                 .into_iter()
                 .map(|(table, key)| {
-                    let sql = format!("SELECT concat_ws(' ', {key}), * FROM {table}");
+                    // The number and the time of a reject are not of the data.
+                    let columns = match table {
+                        "ingest_rejects" => "file, line, raw, reason, count",
+                        _ => "*",
+                    };
+                    let sql = format!("SELECT concat_ws(' ', {key}), {columns} FROM {table}");
                     (table, read(&store, &sql))
                 })
                 .collect(),

@@ -1,0 +1,123 @@
+-- Delivery to the central office and to panels: what changed, what operators did, what people were told.
+
+-- What has changed since when, written with it: all rows of `tbl` from key `first` to `last`. The central office takes these
+-- entries in the order of `seq`; it gets the rows of a range as they then stand, and loses those that are gone.
+-- Keys are UTC seconds (readings, sessions, alerts), days since 1970 (hours, days, health, suppressed) or ids.
+CREATE TABLE changes (
+    seq INTEGER PRIMARY KEY,
+    tbl TEXT NOT NULL,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    at_ts INTEGER NOT NULL
+) STRICT;
+
+-- How far the central office is: it has everything up to `acked`; entries up to `pruned` are no longer kept. `epoch` names
+-- this store; another store is another epoch.
+CREATE TABLE central_sync (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    epoch TEXT NOT NULL,
+    acked INTEGER NOT NULL DEFAULT 0,
+    acked_ts INTEGER,
+    pruned INTEGER NOT NULL DEFAULT 0,
+    trouble TEXT,
+    trouble_ts INTEGER
+) STRICT;
+INSERT INTO central_sync (id, epoch) VALUES (1, lower(hex(randomblob(16))));
+
+-- Rows that the central office refused, with its reason: the dead letters. An entry goes when its row gets through.
+CREATE TABLE central_refused (
+    tbl TEXT NOT NULL,
+    row_key TEXT NOT NULL,
+    range_key INTEGER NOT NULL,
+    row TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    refused_ts INTEGER NOT NULL,
+    PRIMARY KEY (tbl, row_key)
+) STRICT, WITHOUT ROWID;
+
+-- Everything that happened to an alert, in order, never changed: what the rules decided and what operators did.
+-- `ts` is the minute the entry is about, `noted_ts` when it was written. `alert` names the occurrence.
+CREATE TABLE alert_journal (
+    id INTEGER PRIMARY KEY,
+    ts INTEGER NOT NULL,
+    timestamp TEXT NOT NULL,
+    date TEXT GENERATED ALWAYS AS (substr(timestamp, 1, 10)) VIRTUAL,
+    noted_ts INTEGER NOT NULL,
+    event_id TEXT NOT NULL,
+    alert TEXT NOT NULL,
+    action TEXT NOT NULL,
+    rule TEXT,
+    pump TEXT,
+    severity TEXT,
+    message TEXT NOT NULL,
+    value REAL,
+    operator TEXT,
+    comment TEXT,
+    until_ts INTEGER,
+    request_id TEXT,
+    backfilled INTEGER NOT NULL,
+    first_out INTEGER NOT NULL,
+    in_flood INTEGER NOT NULL
+) STRICT;
+CREATE INDEX alert_journal_floods ON alert_journal (id) WHERE action IN ('flood', 'flood_over');
+
+-- Who has acknowledged an alert of the log; survives its re-derivation, because the same data gives the same id.
+CREATE TABLE alert_acks (
+    alert_id INTEGER PRIMARY KEY,
+    operator TEXT NOT NULL,
+    comment TEXT,
+    acked_ts INTEGER NOT NULL
+) STRICT;
+
+-- Alarms that an operator has shelved or taken out of service; `pump` is empty for a rule of the station.
+CREATE TABLE alert_holds (
+    rule TEXT NOT NULL,
+    pump TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('shelved', 'out_of_service')),
+    operator TEXT NOT NULL,
+    comment TEXT NOT NULL,
+    since_ts INTEGER NOT NULL,
+    until_ts INTEGER,
+    PRIMARY KEY (rule, pump, kind)
+) STRICT, WITHOUT ROWID;
+
+-- Requests from panels that have been answered; one that comes again is not done again.
+CREATE TABLE panel_requests (
+    request_id TEXT PRIMARY KEY,
+    verb TEXT NOT NULL,
+    answered_ts INTEGER NOT NULL,
+    answer TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Calls to people: waiting until `due_ts`, then tried until the hook takes it, or given up.
+CREATE TABLE notifications (
+    id INTEGER PRIMARY KEY,
+    alert_id INTEGER NOT NULL,
+    event_id TEXT NOT NULL,
+    hook TEXT NOT NULL,
+    reason TEXT NOT NULL CHECK (reason IN ('raised', 'escalated', 'flood')),
+    payload TEXT NOT NULL,
+    due_ts INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    state TEXT NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'sent', 'cancelled', 'given_up')),
+    detail TEXT
+) STRICT;
+CREATE INDEX notifications_waiting ON notifications (due_ts) WHERE state = 'waiting';
+
+-- Rejects get a number, by which the central office takes them, and the time at which they were recorded.
+CREATE TABLE rejects (
+    id INTEGER PRIMARY KEY,
+    file TEXT NOT NULL,
+    line INTEGER NOT NULL,
+    raw TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    ts INTEGER NOT NULL DEFAULT (unixepoch()),
+    UNIQUE (file, line)
+) STRICT;
+INSERT INTO rejects (file, line, raw, reason, count) SELECT file, line, raw, reason, count FROM ingest_rejects ORDER BY file, line;
+DROP TABLE ingest_rejects;
+ALTER TABLE rejects RENAME TO ingest_rejects;
+
+-- Retained states are made from the tables when they are sent.
+DROP TABLE mqtt_states;

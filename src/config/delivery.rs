@@ -1,0 +1,317 @@
+//! Where things are delivered: the broker, the central office, the people on call.
+
+use std::{
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use anyhow::Context;
+use sqlx::postgres::PgConnectOptions;
+
+use super::section::Section;
+
+/// The broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mqtt {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// TLS, with `mqtts://`.
+    pub tls: bool,
+    /// Version of the protocol.
+    pub version: MqttVersion,
+    /// Topic prefix.
+    pub prefix: String,
+    /// User.
+    pub username: Option<String>,
+    /// File with the password, or the name of a systemd credential.
+    pub password_file: Option<PathBuf>,
+    /// File with the certificates of the authorities to trust.
+    pub ca_file: Option<PathBuf>,
+    /// Client certificate and key.
+    pub client_auth: Option<(PathBuf, PathBuf)>,
+    /// Sparkplug B group; `None` leaves that face off.
+    pub sparkplug_group: Option<String>,
+    /// Home Assistant's discovery prefix; `None` leaves that face off.
+    pub home_assistant_prefix: Option<String>,
+}
+
+/// Version of the MQTT protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MqttVersion {
+    /// 3.1.1, which every broker speaks.
+    V3,
+    /// 5, whose acknowledgements carry a reason.
+    V5,
+}
+
+/// The central office's PostgreSQL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Central {
+    /// `postgres://user@host:port/database`, without a password.
+    pub url: String,
+    /// File with the password, or the name of a systemd credential.
+    pub password_file: Option<PathBuf>,
+    /// File with the certificates of the authorities to trust.
+    pub ca_file: Option<PathBuf>,
+    /// Client certificate and key.
+    pub client_auth: Option<(PathBuf, PathBuf)>,
+    /// Most rows in one transaction.
+    pub batch_rows_max: usize,
+}
+
+/// Who is called about alerts, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notify {
+    /// Gets a POST with the alert as JSON.
+    pub webhook_url: Option<String>,
+    /// File with the webhook's bearer token, or the name of a systemd credential.
+    pub webhook_token_file: Option<PathBuf>,
+    /// File with the certificates of the authorities to trust for the webhook.
+    pub webhook_ca_file: Option<PathBuf>,
+    /// Program and arguments; gets the alert as JSON on its standard input.
+    pub command: Vec<String>,
+    /// A CRITICAL alert is called out at once, and once more when it is not acknowledged after this, min.
+    pub critical_escalate_min: i64,
+    /// A HIGH alert is called out when it is not acknowledged after this, min.
+    pub high_escalate_min: i64,
+}
+
+/// Paths of a section: a plain file, and a secret, whose bare name may be that of a systemd credential.
+struct Files<'s, 'a> {
+    section: &'s Section<'a>,
+    folder: &'s Path,
+}
+
+impl Files<'_, '_> {
+    fn file(&self, key: &str) -> Option<PathBuf> {
+        self.section.text(key).map(|path| self.folder.join(path))
+    }
+
+    fn secret(&self, key: &str) -> Option<PathBuf> {
+        self.section
+            .text(key)
+            .map(|path| credential(&path).unwrap_or_else(|| self.folder.join(path)))
+    }
+
+    fn client_auth(&self, ca_file: Option<&PathBuf>) -> Option<(PathBuf, PathBuf)> {
+        let auth = match (
+            self.file("client_cert_file"),
+            self.secret("client_key_file"),
+        ) {
+            (Some(certificate), Some(key)) => (certificate, key),
+            (None, None) => return None,
+            _ => {
+                self.section.fault(
+                    "client_cert_file",
+                    "needs client_key_file, and the other way round",
+                );
+                return None;
+            }
+        };
+        if ca_file.is_none() {
+            self.section.fault(
+                "client_cert_file",
+                "needs ca_file: the authority that signed the server's certificate",
+            );
+        }
+        Some(auth)
+    }
+}
+
+/// Reads `[mqtt]`.
+pub(super) fn mqtt(root: &Section<'_>, folder: &Path) -> Option<Mqtt> {
+    let mqtt = root.section("mqtt");
+    if !mqtt.is_present() {
+        return None;
+    }
+    let url = mqtt
+        .text("url")
+        .unwrap_or_else(|| "mqtt://127.0.0.1:1883".into());
+    let (host, port, tls) = broker(&url).unwrap_or_else(|| {
+        mqtt.fault("url", format!("{url:?} is no broker's address; write \"mqtt://host:1883\" or \"mqtts://host:8883\""));
+        (String::new(), 0, false)
+    });
+    let topic = |key: &str| {
+        let topic = mqtt.text(key);
+        if let Some(topic) = &topic
+            && (topic.is_empty()
+                || topic.contains(['+', '#', '\0'])
+                || topic.starts_with('/')
+                || topic.ends_with('/'))
+        {
+            mqtt.fault(
+                key,
+                "must be a topic without wildcards and without a slash at either end",
+            );
+        }
+        topic
+    };
+    let version = match mqtt.text("version").as_deref() {
+        None | Some("3.1.1") => MqttVersion::V3,
+        Some("5") => MqttVersion::V5,
+        Some(_) => {
+            mqtt.fault("version", "must be \"3.1.1\" or \"5\"");
+            MqttVersion::V3
+        }
+    };
+    let files = Files {
+        section: &mqtt,
+        folder,
+    };
+    let ca_file = files.file("ca_file");
+    let client_auth = files.client_auth(ca_file.as_ref());
+    let sparkplug_group = topic("sparkplug_group");
+    if sparkplug_group
+        .as_ref()
+        .is_some_and(|group| group.contains('/'))
+    {
+        mqtt.fault(
+            "sparkplug_group",
+            "must be one topic level, without a slash",
+        );
+    }
+    let believed = Mqtt {
+        host,
+        port,
+        tls,
+        version,
+        prefix: topic("prefix").unwrap_or_else(|| "pumphouse/v1".into()),
+        username: mqtt.text("username"),
+        password_file: files.secret("password_file"),
+        ca_file,
+        client_auth,
+        sparkplug_group,
+        home_assistant_prefix: topic("home_assistant_prefix"),
+    };
+    if !tls && (believed.ca_file.is_some() || believed.client_auth.is_some()) {
+        mqtt.fault("url", "has certificates but no TLS; write mqtts://");
+    }
+    mqtt.finish();
+    Some(believed)
+}
+
+fn broker(url: &str) -> Option<(String, u16, bool)> {
+    let (scheme, rest) = url.split_once("://")?;
+    let (tls, usual) = match scheme {
+        "mqtt" | "tcp" => (false, 1883),
+        "mqtts" | "ssl" => (true, 8883),
+        _ => return None,
+    };
+    let rest = rest.trim_end_matches('/');
+    let (host, port) = match rest.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, port.parse().ok()?),
+        _ => (rest, usual),
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    (!host.is_empty() && !host.contains(['/', '@'])).then(|| (host.to_owned(), port, tls))
+}
+
+/// Reads `[central]`.
+pub(super) fn central(
+    root: &Section<'_>,
+    folder: &Path,
+    notes: &mut Vec<String>,
+) -> Option<Central> {
+    let central = root.section("central");
+    if !central.is_present() {
+        return None;
+    }
+    let url = central.text("url").unwrap_or_else(|| {
+        central.fault(
+            "url",
+            "is missing: \"postgres://stp-01@central.example:5432/pumphouse\"",
+        );
+        String::new()
+    });
+    let is_postgres = url.starts_with("postgres://") || url.starts_with("postgresql://");
+    let login = url
+        .split_once("://")
+        .and_then(|(_, rest)| rest.split_once('@'))
+        .map_or("", |(login, _)| login);
+    if !url.is_empty() && !(is_postgres && PgConnectOptions::from_str(&url).is_ok()) {
+        central.fault(
+            "url",
+            format!("{url:?} is no address of a PostgreSQL database; write \"postgres://user@host:5432/database\""),
+        );
+    } else if login.contains(':') {
+        central.fault(
+            "url",
+            "has a password in it; put it into a file and name that as password_file",
+        );
+    } else if !url.is_empty() && login.is_empty() {
+        central.fault(
+            "url",
+            "names no user; the writer of a site has the site's id as its name",
+        );
+    }
+    for mode in ["disable", "allow", "prefer", "require", "verify-ca"] {
+        if url.contains(&format!("sslmode={mode}")) {
+            notes.push(format!(
+                "central.url has sslmode={mode}: the server's name is not verified"
+            ));
+        }
+    }
+    let files = Files {
+        section: &central,
+        folder,
+    };
+    let ca_file = files.file("ca_file");
+    let believed = Central {
+        url,
+        password_file: files.secret("password_file"),
+        client_auth: files.client_auth(ca_file.as_ref()),
+        ca_file,
+        batch_rows_max: central.whole_in("batch_rows_max", 50_000, 100..=1_000_000) as usize,
+    };
+    central.finish();
+    Some(believed)
+}
+
+/// Reads `[notify]`.
+pub(super) fn notify(root: &Section<'_>, folder: &Path) -> Option<Notify> {
+    let notify = root.section("notify");
+    if !notify.is_present() {
+        return None;
+    }
+    let files = Files {
+        section: &notify,
+        folder,
+    };
+    let believed = Notify {
+        webhook_url: notify.text("webhook_url"),
+        webhook_token_file: files.secret("webhook_token_file"),
+        webhook_ca_file: files.file("webhook_ca_file"),
+        command: notify.texts("command").unwrap_or_default(),
+        critical_escalate_min: notify.whole_in("critical_escalate_min", 5, 1..=1440),
+        high_escalate_min: notify.whole_in("high_escalate_min", 30, 1..=1440),
+    };
+    if let Some(url) = &believed.webhook_url
+        && !(url.starts_with("http://") || url.starts_with("https://"))
+    {
+        notify.fault("webhook_url", "must begin with http:// or https://");
+    }
+    if believed.webhook_url.is_none() && believed.command.is_empty() {
+        notify.fault(
+            "webhook_url",
+            "is missing, and so is command: at least one of them must be there to call anybody",
+        );
+    }
+    notify.finish();
+    Some(believed)
+}
+
+/// A systemd credential of this name, if there is one.
+fn credential(name: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("CREDENTIALS_DIRECTORY")?;
+    let path = Path::new(&folder).join(name);
+    (!name.contains('/') && path.exists()).then_some(path)
+}
+
+/// Reads a secret from its file, without the line's end.
+pub fn read_secret(path: &Path) -> anyhow::Result<String> {
+    let secret = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the secret in {}", path.display()))?;
+    Ok(secret.trim_end_matches(['\r', '\n']).to_owned())
+}

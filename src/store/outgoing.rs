@@ -1,0 +1,335 @@
+//! Rows on their way to the central office: what the change log asks for, read from one snapshot.
+
+use std::{collections::BTreeMap, path::Path};
+
+use anyhow::Context;
+use rusqlite::{Connection, params, types::ValueRef};
+use serde_json::{Map, Value};
+
+use super::{
+    Store,
+    changes::{self, Keyed, Synced},
+    open_read_only,
+    ranges::Ranges,
+};
+use crate::calendar::{Day, date_text};
+
+/// Entries of the change log read at once.
+const ENTRIES_READ: usize = 500;
+/// Ranges of a table in a batch; more are joined, which only sends some rows once more.
+const RANGES_MAX: usize = 64;
+
+/// What one transaction of the central office takes.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// The newest entry of the change log in it.
+    pub upto: i64,
+    /// What is sent, by table.
+    pub ranges: BTreeMap<Synced, Ranges>,
+}
+
+/// A value of a row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Cell<'a> {
+    /// Unknown.
+    Null,
+    /// An INTEGER.
+    Integer(i64),
+    /// A REAL.
+    Real(f64),
+    /// A TEXT, as it is stored.
+    Text(&'a [u8]),
+}
+
+/// A row, by the place of its columns.
+pub struct Cells<'r>(&'r rusqlite::Row<'r>);
+
+impl Cells<'_> {
+    /// The value of a column.
+    pub fn cell(&self, place: usize) -> anyhow::Result<Cell<'_>> {
+        Ok(match self.0.get_ref(place)? {
+            ValueRef::Null => Cell::Null,
+            ValueRef::Integer(value) => Cell::Integer(value),
+            ValueRef::Real(value) => Cell::Real(value),
+            ValueRef::Text(text) | ValueRef::Blob(text) => Cell::Text(text),
+        })
+    }
+}
+
+/// A row that the central office, or the type of one of its columns, refused: a dead letter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The table.
+    pub table: Synced,
+    /// The row's key, JSON.
+    pub row_key: String,
+    /// The key by which the change log has it.
+    pub range_key: i64,
+    /// The row, JSON.
+    pub row: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl Refused {
+    /// A row that was not sent, because it does not fit a column there.
+    pub fn unsent(
+        table: Synced,
+        columns: &[String],
+        cells: &Cells<'_>,
+        reason: String,
+    ) -> anyhow::Result<Self> {
+        let mut whole = Map::new();
+        for (place, column) in columns.iter().enumerate() {
+            let value = match cells.cell(place)? {
+                Cell::Null => Value::Null,
+                Cell::Integer(value) => value.into(),
+                Cell::Real(value) => value.into(),
+                Cell::Text(text) => String::from_utf8_lossy(text).into(),
+            };
+            whole.insert(column.clone(), value);
+        }
+        let mut key = whole.clone();
+        key.retain(|column, _| NATURAL_KEYS.contains(&column.as_str()));
+        let range_key = match table.keyed() {
+            Keyed::Minute(column) => whole[column].as_i64(),
+            Keyed::Day => whole["date"].as_str().and_then(day_of),
+            Keyed::Id => whole["id"].as_i64(),
+        };
+        Ok(Self {
+            table,
+            row_key: Value::Object(key).to_string(),
+            range_key: range_key.unwrap_or_default(),
+            row: Value::Object(whole).to_string(),
+            reason,
+        })
+    }
+}
+
+/// Columns that name a row.
+const NATURAL_KEYS: [&str; 7] = ["ts", "start_ts", "date", "hour", "pump", "rule", "id"];
+
+/// A date as it is written, in days since 1970.
+pub fn day_of(date: &str) -> Option<Day> {
+    let date: jiff::civil::Date = date.parse().ok()?;
+    let since = date.since(jiff::civil::date(1970, 1, 1)).ok()?;
+    Some(i64::from(since.get_days()))
+}
+
+impl Store {
+    /// Keeps the rows of ranges that were refused, instead of those of these ranges that were refused before.
+    pub fn replace_refused(
+        &mut self,
+        ranges: &BTreeMap<Synced, Ranges>,
+        refused: &[Refused],
+        now_s: i64,
+    ) -> anyhow::Result<()> {
+        for (table, ranges) in ranges {
+            for (first, last) in ranges.iter() {
+                self.connection
+                    .prepare_cached(
+                        "DELETE FROM central_refused WHERE tbl = ? AND range_key BETWEEN ? AND ?",
+                    )?
+                    .execute(params![table.name(), first, last])?;
+            }
+        }
+        for row in refused {
+            self.connection
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO central_refused (tbl, row_key, range_key, row, reason, refused_ts) \
+                     VALUES (?, ?, ?, ?, ?, ?)",
+                )?
+                .execute(params![
+                    row.table.name(),
+                    row.row_key,
+                    row.range_key,
+                    row.row,
+                    row.reason,
+                    now_s
+                ])?;
+        }
+        Ok(())
+    }
+}
+
+/// The store, read from one snapshot.
+pub struct Snapshot(Connection);
+
+impl Snapshot {
+    /// Opens a store and holds what it has at this moment.
+    pub fn open(path: &Path) -> anyhow::Result<Self> {
+        let connection = open_read_only(path)?;
+        connection.execute_batch("BEGIN")?;
+        // The snapshot is taken by the first read.
+        connection.query_row("SELECT count(*) FROM central_sync", [], |_| Ok(()))?;
+        Ok(Self(connection))
+    }
+
+    /// The columns of a table, in its order.
+    pub fn columns(&self, table: Synced) -> anyhow::Result<Vec<String>> {
+        let mut statement = self
+            .0
+            .prepare("SELECT name FROM pragma_table_xinfo(?) ORDER BY cid")?;
+        let names = statement.query_map([table.name()], |row| row.get(0))?;
+        Ok(names.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Calls `take` with the rows of a table whose keys lie in the range, oldest first.
+    pub fn rows(
+        &self,
+        table: Synced,
+        columns: &[String],
+        (first, last): (i64, i64),
+        mut take: impl FnMut(&Cells<'_>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let (column, order) = match table.keyed() {
+            Keyed::Minute("ts") if table == Synced::Readings => ("ts", "ts"),
+            Keyed::Minute(column) => (column, "id"),
+            Keyed::Day => ("date", ordered_by(table)),
+            Keyed::Id => ("id", "id"),
+        };
+        let name = table.name();
+        let columns = columns.join(", ");
+        let mut statement = self.0.prepare_cached(&format!(
+            "SELECT {columns} FROM {name} WHERE {column} BETWEEN ? AND ? ORDER BY {order}"
+        ))?;
+        let mut rows = if table.keyed() == Keyed::Day {
+            statement.query([date_text(first), date_text(last)])?
+        } else {
+            statement.query([first, last])?
+        };
+        while let Some(row) = rows.next()? {
+            take(&Cells(row))?;
+        }
+        Ok(())
+    }
+
+    /// Rows of a table by date, for dates in the range: date and count.
+    pub fn dates(
+        &self,
+        table: Synced,
+        (first, last): (Day, Day),
+    ) -> anyhow::Result<BTreeMap<String, u64>> {
+        let date = date_sql(table);
+        let mut statement = self.0.prepare(&format!(
+            "SELECT {date}, count(*) FROM {} WHERE {date} BETWEEN ? AND ? GROUP BY 1",
+            table.name()
+        ))?;
+        let dates = statement.query_map([date_text(first), date_text(last)], |row| {
+            Ok((row.get(0)?, row.get::<_, i64>(1)? as u64))
+        })?;
+        Ok(dates.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Calls `take` with the rows of a table of one date, in the order of their natural keys.
+    pub fn rows_of(
+        &self,
+        table: Synced,
+        columns: &[String],
+        date: &str,
+        mut take: impl FnMut(&Cells<'_>) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let (name, by_date, order) = (table.name(), date_sql(table), ordered_by(table));
+        let columns = columns.join(", ");
+        // Where there is no index by date, the minutes of the day and of its neighbours are enough to look through.
+        let near = match table.keyed() {
+            Keyed::Minute(column) => {
+                format!(" AND {column} BETWEEN unixepoch(?1) - 86400 AND unixepoch(?1) + 2 * 86400")
+            }
+            Keyed::Day | Keyed::Id => String::new(),
+        };
+        let mut statement = self.0.prepare_cached(&format!(
+            "SELECT {columns} FROM {name} WHERE {by_date} = ?1{near} ORDER BY {order}"
+        ))?;
+        let mut rows = statement.query([date])?;
+        while let Some(row) = rows.next()? {
+            take(&Cells(row))?;
+        }
+        Ok(())
+    }
+
+    /// The next batch behind an entry of the change log, oldest first; `None` when nothing waits.
+    pub fn batch(&self, after: i64, rows_max: usize) -> anyhow::Result<Option<Batch>> {
+        let mut batch = Batch {
+            upto: after,
+            ..Batch::default()
+        };
+        let mut rows = 0;
+        'entries: loop {
+            let entries = changes::after(&self.0, batch.upto, ENTRIES_READ)?;
+            if entries.is_empty() {
+                break;
+            }
+            for entry in entries {
+                let keys = ((entry.last - entry.first) / entry.table.unit() + 1) as usize;
+                if rows > 0 && rows + keys > rows_max {
+                    break 'entries;
+                }
+                rows += keys;
+                batch.upto = entry.seq;
+                let ranges = batch.ranges.entry(entry.table).or_default();
+                ranges.add(entry.first, entry.last, entry.table.unit());
+            }
+        }
+        for ranges in batch.ranges.values_mut() {
+            ranges.coarsen(RANGES_MAX);
+        }
+        Ok((batch.upto > after).then_some(batch))
+    }
+
+    /// Rows in the store whose changes the central office lacks.
+    pub fn rows_waiting(&self) -> anyhow::Result<u64> {
+        let standing = changes::standing(&self.0)?;
+        let Some(batch) = self.batch(standing.acked, usize::MAX)? else {
+            return Ok(0);
+        };
+        let mut waiting = 0;
+        for (table, ranges) in &batch.ranges {
+            let key = changes::key_sql(*table);
+            let sql = format!(
+                "SELECT count(*) FROM {} WHERE {key} BETWEEN ? AND ?",
+                table.name()
+            );
+            let mut statement = self.0.prepare(&sql)?;
+            for (first, last) in ranges.iter() {
+                waiting += statement.query_row(params![first, last], |row| row.get::<_, i64>(0))?;
+            }
+        }
+        Ok(waiting as u64)
+    }
+
+    /// Where this store and the central office stand.
+    pub fn standing(&self) -> anyhow::Result<changes::Standing> {
+        changes::standing(&self.0)
+    }
+
+    /// The dead letters: table, key of the row, reason.
+    pub fn refused(&self) -> anyhow::Result<Vec<(String, String, String)>> {
+        let mut statement = self.0.prepare(
+            "SELECT tbl, row_key, reason FROM central_refused ORDER BY refused_ts, tbl, row_key",
+        )?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        rows.collect::<rusqlite::Result<_>>()
+            .context("cannot read the rows that were refused")
+    }
+}
+
+/// The date a row counts to, in SQL.
+fn date_sql(table: Synced) -> &'static str {
+    match table {
+        Synced::Rejects => "date(ts, 'unixepoch')",
+        _ => "date",
+    }
+}
+
+/// The order of a table's rows within a date, the same as at the central office.
+pub fn ordered_by(table: Synced) -> &'static str {
+    match table {
+        Synced::Readings => "ts",
+        Synced::Sessions | Synced::Alerts | Synced::Journal | Synced::Rejects => "id",
+        Synced::Hours => "date, hour",
+        Synced::Days => "date",
+        Synced::Health => "date, pump",
+        Synced::Suppressed => "date, rule",
+    }
+}

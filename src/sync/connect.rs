@@ -1,0 +1,77 @@
+//! How to reach the central office: address, password, TLS.
+
+use std::{net::IpAddr, str::FromStr, time::Duration};
+
+use anyhow::{Context, bail};
+use sqlx::{
+    Connection, Executor, PgConnection,
+    postgres::{PgConnectOptions, PgSslMode},
+};
+
+use crate::config::{Central, read_secret};
+
+/// How long a connect may take.
+const CONNECT_MAX: Duration = Duration::from_secs(20);
+/// How long the server may be silent before the connection counts as dead.
+pub const SILENCE_MAX: Duration = Duration::from_secs(60);
+
+/// Waits for the server's answer, but not for ever: a half-open connection answers never.
+pub async fn answered<T, E: Into<anyhow::Error>>(
+    answer: impl Future<Output = Result<T, E>>,
+) -> anyhow::Result<T> {
+    match tokio::time::timeout(SILENCE_MAX, answer).await {
+        Ok(answer) => answer.map_err(Into::into),
+        Err(_) => bail!("no answer for {} s", SILENCE_MAX.as_secs()),
+    }
+}
+
+/// Connects; the password is read anew each time, so that a changed file needs no restart.
+pub async fn connect(central: &Central) -> anyhow::Result<PgConnection> {
+    let options = options(central)?;
+    let connecting = PgConnection::connect_with(&options);
+    let mut connection = match tokio::time::timeout(CONNECT_MAX, connecting).await {
+        Ok(connected) => connected.map_err(|error| explain(error, &options))?,
+        Err(_) => bail!("no answer within {} s", CONNECT_MAX.as_secs()),
+    };
+    // What a connection that died on our side holds is let go soon on theirs.
+    let settings = "SET statement_timeout = '10min'; SET lock_timeout = '30s'; \
+                    SET idle_in_transaction_session_timeout = '90s'; SET client_min_messages = warning; SET timezone = 'UTC'";
+    answered(connection.execute(settings))
+        .await
+        .context("cannot set up the connection")?;
+    Ok(connection)
+}
+
+fn options(central: &Central) -> anyhow::Result<PgConnectOptions> {
+    let mut options = PgConnectOptions::from_str(&central.url)?
+        .application_name(concat!("pumphouse ", env!("CARGO_PKG_VERSION")));
+    if let Some(path) = &central.password_file {
+        options = options.password(&read_secret(path)?);
+    }
+    // Unless the address says otherwise, whoever answers from another machine must prove who it is.
+    let is_local = is_local(options.get_host());
+    if !central.url.contains("sslmode=") && (central.ca_file.is_some() || !is_local) {
+        options = options.ssl_mode(PgSslMode::VerifyFull);
+    }
+    if let Some(path) = &central.ca_file {
+        options = options.ssl_root_cert(path);
+    }
+    if let Some((certificate, key)) = &central.client_auth {
+        options = options.ssl_client_cert(certificate).ssl_client_key(key);
+    }
+    Ok(options)
+}
+
+fn is_local(host: &str) -> bool {
+    host == "localhost"
+        || host.starts_with('/')
+        || host
+            .parse()
+            .is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
+/// Says what a failed connect means.
+fn explain(error: sqlx::Error, options: &PgConnectOptions) -> anyhow::Error {
+    let place = format!("{}:{}", options.get_host(), options.get_port());
+    anyhow::Error::from(error).context(format!("cannot connect to {place}"))
+}

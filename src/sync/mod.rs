@@ -1,0 +1,196 @@
+//! From the store to the central office's PostgreSQL.
+//!
+//! *Invariants.* The rows of a batch and the site's mark move in one transaction, so a crash between any two statements leaves
+//! both where they were. A batch sends ranges as they stand when it is sent: sent twice, late, or after a newer one, it ends in
+//! the same rows. Nothing leaves the change log before the central office has it. Memory does not grow with the backlog: rows
+//! are streamed from one snapshot.
+
+mod connect;
+mod encode;
+mod layout;
+mod meet;
+mod send;
+pub mod setup;
+pub mod verify;
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use anyhow::{Context, bail};
+use jiff::tz::TimeZone;
+use tokio::sync::watch;
+
+use crate::{
+    clock::{Clock, with_jitter},
+    config::Central,
+    store::{
+        changes::Synced,
+        outgoing::{Refused, Snapshot},
+        ranges::Ranges,
+        writer::Handle,
+    },
+};
+pub use connect::connect;
+use layout::{columns, layouts};
+use meet::{Mark, Meeting, meet};
+pub use send::Sent;
+use send::{Sender, commit, mark};
+
+/// Longest wait between two attempts, s.
+const BACKOFF_S_MAX: u64 = 60;
+/// A connection that has nothing to do is tried after this.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// Sends what changes to the central office.
+pub struct Centre {
+    /// The central office.
+    pub central: Central,
+    /// The site's id.
+    pub site: String,
+    /// The plant's zone.
+    pub zone: TimeZone,
+    /// The store.
+    pub store: PathBuf,
+    /// Writes how far the central office is.
+    pub handle: Handle,
+    /// Changes with each commit.
+    pub committed: watch::Receiver<u64>,
+    /// Turns true when the daemon stops.
+    pub stopping: watch::Receiver<bool>,
+}
+
+impl Centre {
+    /// Sends until the daemon stops.
+    pub async fn run(mut self) {
+        let mut stopping = self.stopping.clone();
+        let (mut failures, mut backoff_s) = (0u32, 1);
+        loop {
+            let mut served = false;
+            let cause = tokio::select! {
+                // What is under way is given up; it starts over the next time.
+                _ = stopping.wait_for(|&stopping| stopping) => return,
+                ended = self.session(&mut served, failures > 0) => match ended {
+                    Ok(()) => return,
+                    Err(cause) => cause,
+                },
+            };
+            if served {
+                (failures, backoff_s) = (0, 1);
+            }
+            failures += 1;
+            let trouble = format!("{cause:#}");
+            // The first failure, then ever fewer: at 2, 4, 8 … in a row.
+            if failures.is_power_of_two() {
+                log::warn!(failures, cause = trouble.as_str(); "the central office does not take anything; changes wait in the store");
+                let noting = self
+                    .handle
+                    .transact_async(move |store| store.note_trouble(&trouble, Clock::Wall.now_s()));
+                if let Err(error) = noting.await {
+                    log::debug!(cause = format!("{error:#}"); "cannot note the central office's trouble");
+                }
+            }
+            let wait = with_jitter(backoff_s);
+            backoff_s = (backoff_s * 2).min(BACKOFF_S_MAX);
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                _ = stopping.wait_for(|&stopping| stopping) => return,
+            }
+        }
+    }
+
+    /// One connection: meets the central office and sends until something fails.
+    async fn session(&mut self, served: &mut bool, again: bool) -> anyhow::Result<()> {
+        let mut connection = connect(&self.central).await?;
+        let columns = columns(&Snapshot::open(&self.store)?)?;
+        let layouts = layouts(&mut connection, columns).await?;
+        let mut centre = mark(&mut connection, &self.site).await?;
+        let standing = Snapshot::open(&self.store)?.standing()?;
+        let mut from = match meet(&standing, centre.as_ref()) {
+            Meeting::GoOn(from) => {
+                if centre
+                    .as_ref()
+                    .is_some_and(|mark| mark.last_rev < standing.acked)
+                {
+                    log::warn!(
+                        "the central office was restored from a backup; what it lacks is sent again"
+                    );
+                }
+                from
+            }
+            Meeting::SendAll { after, why } => {
+                log::info!(why; "everything is sent to the central office");
+                self.handle
+                    .transact_async(move |store| store.change_everything(after))
+                    .await?;
+                // The new entries cover all rows there are; older ones matter only for what is gone.
+                let newest = standing.newest;
+                centre
+                    .as_ref()
+                    .map_or(newest, |mark| mark.last_rev.min(newest))
+            }
+            Meeting::Refuse(why) => bail!("{why}"),
+        };
+        if again {
+            log::info!("the central office is there again");
+        }
+        loop {
+            let batch = Snapshot::open(&self.store)?.batch(from, self.central.batch_rows_max)?;
+            let Some(batch) = batch else {
+                *served = true;
+                match tokio::time::timeout(IDLE, self.committed.changed()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => return Ok(()),
+                    Err(_) => {
+                        // Nothing for long: is it still there?
+                        mark(&mut connection, &self.site).await?;
+                    }
+                }
+                continue;
+            };
+            let sender = Sender {
+                site: &self.site,
+                zone: &self.zone,
+                store: &self.store,
+                layouts: &layouts,
+            };
+            let (mut transaction, sent) = sender
+                .send(&mut connection, &batch.ranges, centre.as_ref())
+                .await?;
+            let had_refused = !Snapshot::open(&self.store)?.refused()?.is_empty();
+            if had_refused || !sent.refused.is_empty() {
+                // Before they count as sent.
+                self.keep_refused(batch.ranges, sent.refused.clone())
+                    .await?;
+            }
+            let upto = batch.upto;
+            let reached = Mark {
+                epoch: standing.epoch.clone(),
+                last_rev: upto,
+            };
+            sender.move_mark(&mut transaction, &reached).await?;
+            commit(transaction).await?;
+            centre = Some(reached);
+            self.handle
+                .transact_async(move |store| store.note_acked(upto, Clock::Wall.now_s()))
+                .await?;
+            from = upto;
+            *served = true;
+            if !sent.refused.is_empty() {
+                let reason = sent.refused[0].reason.as_str();
+                log::error!(rows = sent.refused.len(), reason; "the central office refuses rows; they are kept in central_refused");
+            }
+        }
+    }
+
+    /// Keeps the rows that were refused, and forgets those of the same ranges that were refused before.
+    async fn keep_refused(
+        &self,
+        ranges: BTreeMap<Synced, Ranges>,
+        refused: Vec<Refused>,
+    ) -> anyhow::Result<()> {
+        let now_s = Clock::Wall.now_s();
+        self.handle
+            .transact_async(move |store| store.replace_refused(&ranges, &refused, now_s))
+            .await
+            .context("cannot keep the rows that were refused")
+    }
+}
