@@ -7,6 +7,8 @@ pub mod csv;
 pub mod expected;
 pub mod gateway;
 pub mod killing;
+pub mod mosquitto;
+pub mod panel;
 pub mod pieces;
 pub mod ports;
 pub mod postgres;

@@ -1,11 +1,17 @@
 //! The real daemon on real files, with a real Mosquitto, killed, stopped and reloaded.
 
-mod broker;
+#[path = "../common/mod.rs"]
+mod common;
 mod station;
 
 use std::{ffi::OsStr, fs, io::Write, os::unix::net::UnixDatagram, time::Duration};
 
-use broker::{Mosquitto, Panel};
+use common::{
+    mosquitto::Mosquitto,
+    panel::Panel,
+    ports::free_port,
+    waiting::{DEADLINE, until},
+};
 use serde_json::Value;
 use station::{Folder, tables};
 
@@ -110,7 +116,7 @@ fn a_late_export_is_recorded_as_backfilled_and_leaves_no_state_active() {
 #[test]
 fn messages_wait_for_a_broker_that_is_away_and_none_is_lost() {
     let folder = Folder::new("away");
-    let port = broker::free_port();
+    let port = free_port();
     folder.configure(&format!("[mqtt]\nurl = \"mqtt://127.0.0.1:{port}\"\n"));
     let mut tape = folder.tape(60);
     let _daemon = folder.run();
@@ -131,7 +137,7 @@ fn messages_wait_for_a_broker_that_is_away_and_none_is_lost() {
     panel.wait_for("the state", |message| {
         message.topic.ends_with("/alerts/B-01/P2").then_some(())
     });
-    station::until("the outbox is empty", || {
+    until("the outbox is empty", || {
         (folder.query("SELECT count(*) FROM mqtt_outbox") == "0").then_some(())
     });
 }
@@ -152,7 +158,7 @@ fn a_torn_line_waits_until_it_is_whole() {
         "1"
     );
     folder.append("day.csv", second);
-    station::until("the last tag", || {
+    until("the last tag", || {
         (folder.query("SELECT p6_rmin IS NULL FROM readings_wide ORDER BY ts DESC LIMIT 1") == "0")
             .then_some(())
     });
@@ -179,7 +185,7 @@ fn a_renamed_file_goes_on_where_it_stopped_and_its_place_is_taken_by_a_new_one()
     let next = tape.skip(|_| {});
     folder.write("day.csv", &next);
     folder.wait_for_rows(32);
-    station::until("the whole minute", || {
+    until("the whole minute", || {
         (folder.query("SELECT count(*) FROM readings_wide WHERE p6_rmin IS NULL") == "0")
             .then_some(())
     });
@@ -201,14 +207,14 @@ fn silence_raises_by_the_wall_clock_and_stays_on_record_when_late_rows_fill_it()
     // The newest row is 13 min old: with a delivery delay of 3 min the clock has seen 10 silent minutes.
     let mut tape = folder.tape_until(60, 13);
     let _daemon = folder.run();
-    station::until("F-01", || {
+    until("F-01", || {
         (folder.query("SELECT count(*) FROM alerts_log WHERE rule = 'F-01' AND NOT resolved")
             == "1")
             .then_some(())
     });
     tape.write(9, |_| {});
     folder.wait_for_rows(69);
-    station::until("resolved", || {
+    until("resolved", || {
         (folder.query("SELECT count(*) FROM alerts_log WHERE rule = 'F-01' AND resolved") == "1")
             .then_some(())
     });
@@ -249,7 +255,7 @@ fn the_service_manager_hears_of_readiness_and_of_every_bit_of_progress() {
     let socket = folder.store().with_file_name("notify");
     let manager = UnixDatagram::bind(&socket).expect("a socket");
     manager
-        .set_read_timeout(Some(station::DEADLINE))
+        .set_read_timeout(Some(DEADLINE))
         .expect("a deadline");
     let mut daemon = folder.run_under(&[
         ("NOTIFY_SOCKET", socket.as_os_str()),
@@ -344,7 +350,7 @@ fn a_daemon_killed_at_any_moment_ends_in_the_same_tables() {
 #[cfg(feature = "demo-broker")]
 #[test]
 fn the_demo_shows_an_alert_and_ends_cleanly() {
-    let port = broker::free_port();
+    let port = free_port();
     let folder = Folder::new("demo");
     let mut demo = folder.demo(port);
     let panel = Panel::connect(port);

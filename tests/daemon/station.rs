@@ -14,20 +14,7 @@ use pumphouse::{calendar, clock::Clock, tags::TAG_NAMES};
 use rusqlite::{Connection, OpenFlags, types::ValueRef};
 use tempfile::TempDir;
 
-/// How long anything may take.
-pub const DEADLINE: Duration = Duration::from_secs(60);
-
-/// Looks again and again until there is an answer.
-pub fn until<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
-    let deadline = Instant::now() + DEADLINE;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "in vain: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
+use crate::common::waiting::{DEADLINE, until};
 
 /// One minute of the test's station.
 #[derive(Clone)]
