@@ -12,6 +12,7 @@ pub mod panel;
 pub mod pieces;
 pub mod ports;
 pub mod postgres;
+pub mod proxy;
 pub mod tables;
 pub mod tampering;
 pub mod tape;
