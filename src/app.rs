@@ -131,14 +131,13 @@ impl Daemon {
         let mut store = Store::open(&config.store, publish::face(&config))?;
         store.set_call_plan(call_plan(&config));
         let writer = Writer::start(store)?;
-        let handle = writer.handle();
+        let (handle, committed) = (writer.handle(), writer.commits());
         let pipeline = Pipeline::new(
             config.plant.clone(),
             writer,
             config.historian.delivery_delay_min,
         )?;
         let (commands, queue) = channel();
-        let (commits, committed) = watch::channel(0);
         let progress = Arc::new(AtomicU64::new(0));
         let (ending, ended) = watch::channel(false);
         let plant_loop = PlantLoop {
@@ -147,7 +146,6 @@ impl Daemon {
             config: config.clone(),
             pipeline,
             clock,
-            commits,
             holds_checked: 0,
             progress: progress.clone(),
             commands: commands.clone(),
@@ -348,7 +346,6 @@ struct PlantLoop {
     watch: Watch,
     hint: Option<Hint>,
     clock: Clock,
-    commits: watch::Sender<u64>,
     /// The minute in which the ends of shelvings were looked at.
     holds_checked: i64,
     progress: Arc<AtomicU64>,
@@ -498,7 +495,6 @@ impl PlantLoop {
             self.holds_checked = now;
             self.end_holds()?;
         }
-        self.commits.send_modify(|commits| *commits += 1);
         Ok(intake)
     }
 

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{ConfigFile, print_json, print_text};
 use crate::{
     clock::Clock,
-    store::view::{Table, View},
+    store::view::{Central, Table, View},
 };
 
 /// Days of suppressed raises shown.
@@ -51,6 +51,11 @@ impl Status {
         let size =
             |path: &std::path::Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
         let store_bytes = size(&config.store) + size(&wal);
+        let disk = disk(&config.store, view.bytes_a_day(store_bytes)?)?;
+        let central = match &config.central {
+            Some(_) => Some(view.central(&config.store, Clock::Wall.now_s())?),
+            None => None,
+        };
         if self.json {
             return print_json(&json!({
                 "site": config.site_id,
@@ -61,6 +66,9 @@ impl Status {
                 "rejects": rejects,
                 "files": totals,
                 "store_bytes": store_bytes,
+                "disk_free_bytes": disk.free_bytes,
+                "disk_days_left": disk.days_left,
+                "central": central,
                 "mqtt": config.mqtt.as_ref().map(|_| json!({ "messages_waiting": waiting })),
                 "open_alerts": open,
                 "suppressed_min": suppressed,
@@ -91,6 +99,8 @@ impl Status {
             )?,
             None => writeln!(text, "broker   none in the config")?,
         }
+        writeln!(text, "central  {}", describe(central.as_ref()))?;
+        writeln!(text, "disk     {disk}")?;
         writeln!(text, "alerts   {} open", open.len())?;
         for alert in &open {
             let pump = alert.pump.as_deref().unwrap_or("");
@@ -111,6 +121,69 @@ impl Status {
         }
         print_text(&text)
     }
+}
+
+/// How long the disk still holds what is not sent.
+struct Disk {
+    free_bytes: u64,
+    /// What a day takes is taken from the store, or, with less than a day of rows, from the usual.
+    days_left: u64,
+}
+
+/// A day of minutes with its tables, bytes: what a store of a year takes a day.
+const USUAL_BYTES_A_DAY: f64 = 0.7e6;
+
+fn disk(store: &std::path::Path, bytes_a_day: Option<f64>) -> anyhow::Result<Disk> {
+    let folder = store
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let statistics = rustix::fs::statvfs(folder.unwrap_or(std::path::Path::new(".")))?;
+    let free_bytes = statistics.f_bavail * statistics.f_frsize;
+    let days_left = free_bytes as f64 / bytes_a_day.unwrap_or(USUAL_BYTES_A_DAY);
+    Ok(Disk {
+        free_bytes,
+        days_left: days_left as u64,
+    })
+}
+
+impl std::fmt::Display for Disk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let gigabytes = self.free_bytes as f64 / 1e9;
+        write!(
+            f,
+            "{gigabytes:.1} GB free, room for {} more days without the central office",
+            self.days_left
+        )
+    }
+}
+
+fn describe(central: Option<&Central>) -> String {
+    let Some(central) = central else {
+        return "none in the config".into();
+    };
+    let mut text = if central.rows_waiting == 0 {
+        "up to date".to_owned()
+    } else {
+        format!(
+            "behind by {} rows, the oldest waits for {}",
+            central.rows_waiting,
+            age(central.behind_min)
+        )
+    };
+    match central.confirmed_min_ago {
+        Some(min) => text.push_str(&format!(", confirmed {} ago", age(min))),
+        None => text.push_str(", nothing confirmed yet"),
+    }
+    if central.refused > 0 {
+        text.push_str(&format!(
+            ", {} rows refused (central_refused)",
+            central.refused
+        ));
+    }
+    if let Some(trouble) = &central.trouble {
+        text.push_str(&format!("\n         {trouble}"));
+    }
+    text
 }
 
 fn age(min: i64) -> String {

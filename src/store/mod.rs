@@ -29,6 +29,7 @@ use anyhow::{Context, ensure};
 use changes::{Changes, Synced};
 use rusqlite::{Connection, OpenFlags};
 use rusqlite_migration::{M, Migrations};
+use tokio::sync::watch;
 
 use crate::{
     calendar::{Day, LocalMinute, Minute, date_text},
@@ -55,6 +56,9 @@ pub struct Store {
     face: Option<outbox::Face>,
     call_plan: Option<calls::CallPlan>,
     changes: Changes,
+    commits: watch::Sender<u64>,
+    /// Rows changed since the store was opened, up to the last commit.
+    changes_before: u64,
     failure: Option<anyhow::Error>,
     _lock: File,
 }
@@ -145,9 +149,11 @@ impl Store {
         Ok(Self {
             call_plan: None,
             changes: Changes::load(&connection)?,
+            commits: watch::Sender::new(0),
             connection,
             texts: Texts::default(),
             face,
+            changes_before: 0,
             failure: None,
             _lock: lock,
         })
@@ -168,7 +174,13 @@ impl Store {
             Ok(())
         } else {
             self.changes.flush(&self.connection)?;
-            self.connection.execute_batch("COMMIT")
+            let changed = self.connection.total_changes() != self.changes_before;
+            self.connection.execute_batch("COMMIT")?;
+            if changed {
+                self.changes_before = self.connection.total_changes();
+                self.commits.send_modify(|commits| *commits += 1);
+            }
+            Ok(())
         }
     }
 

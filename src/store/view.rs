@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::open_read_only;
+use super::{changes::waiting_since, open_read_only, outgoing::Snapshot};
 use crate::calendar::Minute;
 
 /// A store, open for reading.
@@ -25,6 +25,21 @@ pub struct OpenAlert {
     pub since: String,
     /// What it says.
     pub message: String,
+}
+
+/// How far the central office is.
+#[derive(Debug, serde::Serialize)]
+pub struct Central {
+    /// Rows here that the central office lacks.
+    pub rows_waiting: u64,
+    /// For how long the oldest of them has been waiting, min.
+    pub behind_min: i64,
+    /// Rows that it refused.
+    pub refused: u64,
+    /// When it last confirmed anything; `None` for never.
+    pub confirmed_min_ago: Option<i64>,
+    /// Why it takes nothing, when that is so.
+    pub trouble: Option<String>,
 }
 
 /// Totals over all files.
@@ -96,6 +111,36 @@ impl View {
             })
         })?;
         Ok(alerts.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// How far the central office is.
+    pub fn central(&self, path: &Path, now_s: i64) -> anyhow::Result<Central> {
+        let (trouble, acked_ts) =
+            self.connection
+                .query_row("SELECT trouble, acked_ts FROM central_sync", [], |row| {
+                    Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?))
+                })?;
+        let snapshot = Snapshot::open(path)?;
+        let since = waiting_since(&self.connection)?;
+        Ok(Central {
+            rows_waiting: snapshot.rows_waiting()?,
+            behind_min: since.map_or(0, |since| (now_s - since).max(0) / 60),
+            refused: snapshot.refused()?.len() as u64,
+            confirmed_min_ago: acked_ts.map(|ts| (now_s - ts).max(0) / 60),
+            trouble,
+        })
+    }
+
+    /// Bytes that a day of rows takes, on the average of the store; `None` without a day of rows.
+    pub fn bytes_a_day(&self, store_bytes: u64) -> anyhow::Result<Option<f64>> {
+        let days: Option<f64> = self.connection.query_row(
+            "SELECT count(*) / 1440.0 FROM readings_wide",
+            [],
+            |row| row.get(0),
+        )?;
+        Ok(days
+            .filter(|&days| days >= 1.0)
+            .map(|days| store_bytes as f64 / days))
     }
 
     /// Minutes of designed suppression in the last days with any: date, rule, minutes; newest first.

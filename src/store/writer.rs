@@ -7,6 +7,8 @@ use std::{
 
 use anyhow::{Context, anyhow};
 
+use tokio::sync::watch;
+
 use super::{Step, Store};
 
 /// Steps that may wait: enough to keep both threads busy, few enough to keep memory flat.
@@ -25,18 +27,24 @@ enum Job {
 /// A handle to the writer.
 pub struct Writer {
     jobs: SyncSender<Job>,
+    commits: watch::Receiver<u64>,
     thread: JoinHandle<()>,
 }
 
 impl Writer {
     /// Starts the writer.
     pub fn start(store: Store) -> anyhow::Result<Self> {
+        let commits = store.commits.subscribe();
         let (jobs, queue) = sync_channel(STEPS_WAITING_MAX);
         let thread = std::thread::Builder::new()
             .name("store".into())
             .spawn(move || run(store, &queue))
             .context("cannot start the writer")?;
-        Ok(Self { jobs, thread })
+        Ok(Self {
+            jobs,
+            commits,
+            thread,
+        })
     }
 
     /// Hands a step over; what goes wrong with it comes back from the next [`Writer::commit`].
@@ -60,6 +68,11 @@ impl Writer {
             store.settle()?;
             store.commit().context("cannot commit")
         })
+    }
+
+    /// Counts the commits that changed anything.
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.commits.clone()
     }
 
     /// A handle for the tasks beside the pipeline.

@@ -37,8 +37,8 @@ use send::{Sender, commit, mark};
 
 /// Longest wait between two attempts, s.
 const BACKOFF_S_MAX: u64 = 60;
-/// A connection that has nothing to do is tried after this.
-const IDLE: Duration = Duration::from_secs(60);
+/// A connection that has nothing to do is tried this often: a server that was restored meanwhile must be noticed.
+const IDLE: Duration = Duration::from_secs(15);
 
 /// Sends what changes to the central office.
 pub struct Centre {
@@ -80,13 +80,14 @@ impl Centre {
             let trouble = format!("{cause:#}");
             // The first failure, then ever fewer: at 2, 4, 8 … in a row.
             if failures.is_power_of_two() {
-                log::warn!(failures, cause = trouble.as_str(); "the central office does not take anything; changes wait in the store");
+                let told = trouble.clone();
                 let noting = self
                     .handle
-                    .transact_async(move |store| store.note_trouble(&trouble, Clock::Wall.now_s()));
+                    .transact_async(move |store| store.note_trouble(&told, Clock::Wall.now_s()));
                 if let Err(error) = noting.await {
                     log::debug!(cause = format!("{error:#}"); "cannot note the central office's trouble");
                 }
+                log::warn!(failures, cause = trouble.as_str(); "the central office does not take anything; changes wait in the store");
             }
             let wait = with_jitter(backoff_s);
             backoff_s = (backoff_s * 2).min(BACKOFF_S_MAX);
@@ -136,13 +137,13 @@ impl Centre {
             let batch = Snapshot::open(&self.store)?.batch(from, self.central.batch_rows_max)?;
             let Some(batch) = batch else {
                 *served = true;
-                match tokio::time::timeout(IDLE, self.committed.changed()).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(_)) => return Ok(()),
-                    Err(_) => {
-                        // Nothing for long: is it still there?
-                        mark(&mut connection, &self.site).await?;
+                if let Ok(changed) = tokio::time::timeout(IDLE, self.committed.changed()).await {
+                    // Without a writer the daemon has ended.
+                    if changed.is_err() {
+                        return Ok(());
                     }
+                } else if mark(&mut connection, &self.site).await? != centre {
+                    bail!("the central office's mark of this site has moved meanwhile");
                 }
                 continue;
             };

@@ -13,6 +13,7 @@ pub mod pieces;
 pub mod ports;
 pub mod postgres;
 pub mod proxy;
+pub mod station;
 pub mod tables;
 pub mod tampering;
 pub mod tape;

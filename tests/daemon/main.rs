@@ -2,7 +2,6 @@
 
 #[path = "../common/mod.rs"]
 mod common;
-mod station;
 
 use std::{ffi::OsStr, fs, io::Write, os::unix::net::UnixDatagram, time::Duration};
 
@@ -10,10 +9,10 @@ use common::{
     mosquitto::Mosquitto,
     panel::Panel,
     ports::free_port,
+    station::{Folder, tables},
     waiting::{DEADLINE, until},
 };
 use serde_json::Value;
-use station::{Folder, tables};
 
 fn event(panel: &Panel, code: &str, transition: &str) -> Value {
     panel.wait_for(&format!("{code} {transition}"), |message| {

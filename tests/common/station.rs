@@ -14,7 +14,7 @@ use pumphouse::{calendar, clock::Clock, tags::TAG_NAMES};
 use rusqlite::{Connection, OpenFlags, types::ValueRef};
 use tempfile::TempDir;
 
-use crate::common::waiting::{DEADLINE, until};
+use super::waiting::{DEADLINE, until};
 
 /// One minute of the test's station.
 #[derive(Clone)]
@@ -98,13 +98,18 @@ impl Folder {
 
     /// Writes a config; `more` are further sections.
     pub fn configure(&self, more: &str) {
+        self.configure_site("case", more);
+    }
+
+    /// Writes a config of a site.
+    pub fn configure_site(&self, site: &str, more: &str) {
         let tags: String = TAG_NAMES
             .iter()
             .enumerate()
             .map(|(index, name)| format!("{index} = \"{name}\"\n"))
             .collect();
         let text = format!(
-            "[site]\nid = \"case\"\nrated_kw = [55.0, 55.0, 75.0, 75.0, 37.0, 90.0]\nhlt_physical_max = 120.0\n\
+            "[site]\nid = \"{site}\"\nrated_kw = [55.0, 55.0, 75.0, 75.0, 37.0, 90.0]\nhlt_physical_max = 120.0\n\
              fit101_physical_max = 2000.0\n[storage]\npath = \"out.db\"\n[historian]\nscan_interval_s = 0.1\n\
              [historian.tags]\n{tags}{more}"
         );
@@ -182,6 +187,19 @@ impl Folder {
     pub fn wait_until_read(&self) {
         // A fault script may tear the last line, which then waits for ever: a few bytes may be left.
         until("all exports are read", || self.is_read().then_some(()));
+    }
+
+    /// Runs a verb on the config; whether it ended with 0, and what it wrote.
+    pub fn verb(&self, arguments: &[&str]) -> (bool, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_pumphouse"))
+            .args(arguments)
+            .arg("--config")
+            .arg(self.config())
+            .output()
+            .expect("the program runs");
+        let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.push_str(&String::from_utf8_lossy(&output.stderr));
+        (output.status.success(), text)
     }
 
     pub fn run(&self) -> Daemon {
