@@ -7,7 +7,7 @@ use serde_json::{Map, json};
 use super::{print_json, print_text};
 use crate::{
     config::Config,
-    rules::{CATALOGUE, RuleBook, Settings},
+    rules::{CATALOGUE, RuleBook, Settings, register::REGISTER},
 };
 
 /// List the 47 alert rules with severity, condition and thresholds
@@ -25,6 +25,9 @@ pub struct Rules {
     /// Print the table of the README
     #[arg(long)]
     markdown: bool,
+    /// Print the alarm register: cause, consequence, action and response time of each rule; with --json as JSON
+    #[arg(long, conflicts_with = "markdown")]
+    register: bool,
 }
 
 impl Rules {
@@ -33,8 +36,11 @@ impl Rules {
             Some(path) => Config::load(path)?.plant.rules.clone(),
             None => RuleBook::default(),
         };
+        if self.register && !self.json {
+            return print_text(&register(&book));
+        }
         if self.json {
-            return print_json(&as_json(&book));
+            return print_json(&as_json(&book, self.register));
         }
         if self.markdown {
             return print_text(&markdown(&book));
@@ -70,15 +76,17 @@ fn keys(rule: &crate::rules::Rule, settings: &Settings) -> Vec<String> {
     if rule.has_off_delay() {
         keys.push(format!("off_delay_min = {}", settings.off_delay_min));
     }
+    if let Some((_, limit, _)) = rule.deadband_limit() {
+        let (value, unit) = (settings.deadband, limit.unit);
+        keys.push(format!("deadband = {value} {unit} on {}", limit.key));
+    }
     keys.push(format!("severity = {:?}", settings.severity.name()));
     keys
 }
 
-fn as_json(book: &RuleBook) -> serde_json::Value {
-    let rules = CATALOGUE
-        .iter()
-        .zip(&book.settings)
-        .map(|(rule, settings)| {
+fn as_json(book: &RuleBook, with_register: bool) -> serde_json::Value {
+    let rules = CATALOGUE.iter().zip(&book.settings).zip(&REGISTER).map(
+        |((rule, settings), record)| {
             let limits: Map<_, _> = rule
                 .limits
                 .iter()
@@ -90,7 +98,7 @@ fn as_json(book: &RuleBook) -> serde_json::Value {
                     )
                 })
                 .collect();
-            json!({
+            let mut listed = json!({
                 "code": rule.code,
                 "name": rule.name,
                 "severity": settings.severity.name(),
@@ -100,10 +108,52 @@ fn as_json(book: &RuleBook) -> serde_json::Value {
                 "for_min": settings.for_min,
                 "on_delay_min": settings.on_delay_min,
                 "off_delay_min": settings.off_delay_min,
+                "deadband": rule.deadband_limit().map(|(_, limit, _)| {
+                    json!({ "value": settings.deadband, "unit": limit.unit, "limit": limit.key })
+                }),
                 "limits": limits,
-            })
-        });
+            });
+            if with_register {
+                listed["cause"] = record.cause.into();
+                listed["consequence"] = record.consequence.into();
+                listed["action"] = record.action.into();
+                listed["respond_within_min"] = record.respond_within_min.into();
+            }
+            listed
+        },
+    );
     rules.collect()
+}
+
+/// The alarm register as a document.
+pub fn register(book: &RuleBook) -> String {
+    let mut text = String::from(
+        "# Alarm register\n\nThe rationalisation record of each rule after ISA-18.2: why the alarm exists, what follows when nobody \
+         acts, and what the operator does. Made by `pumphouse rules --register`, with `--config FILE` for the severities and delays \
+         of a station.\n",
+    );
+    for ((rule, settings), record) in CATALOGUE.iter().zip(&book.settings).zip(&REGISTER) {
+        let respond = match record.respond_within_min {
+            None => "none: for the record".to_owned(),
+            Some(min @ ..120) => format!("within {min} min"),
+            Some(min @ 120..2880) => format!("within {} h", min / 60),
+            Some(min) => format!("within {} days", min / 1440),
+        };
+        let state = if settings.enabled { "" } else { ", disabled" };
+        text.push_str(&format!(
+            "\n## {} {}\n\n- **Severity**: {}{state}\n- **Raised when**: {}\n- **Settings**: {}\n- **Cause**: {}\n\
+             - **Consequence**: {}\n- **Action**: {}\n- **Response**: {respond}\n",
+            rule.code,
+            rule.name,
+            settings.severity,
+            rule.condition,
+            keys(rule, settings).join(", "),
+            record.cause,
+            record.consequence,
+            record.action,
+        ));
+    }
+    text
 }
 
 /// The rules as the README's table shows them.

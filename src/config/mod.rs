@@ -295,6 +295,13 @@ fn rule_book(alerts: &Section<'_>, notes: &mut Vec<String>) -> RuleBook {
                 ));
             }
         }
+        settings.deadband = section.number_in("deadband", 0.0, 0.0..=1e9);
+        if settings.deadband > 0.0 && rule.deadband_limit().is_none() {
+            notes.push(format!(
+                "alerts.rules.{}.deadband has no effect: no limit of the rule is one that a value hovers about",
+                rule.code
+            ));
+        }
         for (limit, value) in rule.limits.iter().zip(&mut settings.limits) {
             *value = section.number(limit.key).unwrap_or(limit.default);
         }

@@ -1,6 +1,6 @@
 //! A: the power supply of the station.
 
-use super::{Check, Mask, RULE, Rule, Severity, Value, limit};
+use super::{Check, Mask, RULE, Rule, Severity, Value, above, below, limit};
 use crate::row::{all, at_least, known};
 use crate::tags::{PUMPS, kw, onoff};
 
@@ -97,7 +97,7 @@ pub(super) const POWER_FLUCTUATION: Rule = Rule {
     name: "Power Fluctuation — Unstable Supply",
     severity: Severity::Warning,
     condition: "kW changed by more than 30 % within a minute, pump on and kW > 0 at both minutes, no pump switched",
-    limits: &[limit("change_pct", 30.0, "%")],
+    limits: &[above("change_pct", 30.0, "%")],
     check: Check::EachPump(|s, pump, &[change_pct, ..]| {
         let previous = s.previous()?;
         let (kw_now, kw_before) = (s.kw(pump)?, known(previous.values[kw(pump)])?);
@@ -125,7 +125,7 @@ pub(super) const IDLE_WITH_POWER: Rule = Rule {
     condition: "all six pumps off; now: level < 50 %, A-01 not active, any kW > 0 within 24 h",
     for_min: 30,
     limits: &[
-        limit("level_below_pct", 50.0, "%"),
+        below("level_below_pct", 50.0, "%"),
         limit("power_within_h", 24.0, "h"),
     ],
     check: Check::Station(|s, _| all([s.off(0), s.off(1), s.off(2), s.off(3), s.off(4), s.off(5)])),

@@ -1,6 +1,6 @@
 //! B: pumps that do not do what they are told.
 
-use super::{Check, RULE, Rule, Severity, Value, limit};
+use super::{Check, RULE, Rule, Severity, Value, above, below, limit};
 use crate::row::{all, at_least};
 use crate::tags::{FLOW, PUMPS, kw};
 
@@ -71,7 +71,7 @@ pub(super) const OVERCURRENT: Rule = Rule {
     severity: Severity::High,
     condition: "kW > 1.3 × rated",
     for_min: 5,
-    limits: &[limit("factor", 1.3, "× rated")],
+    limits: &[above("factor", 1.3, "× rated")],
     check: Check::EachPump(|s, pump, &[factor, ..]| {
         s.kw(pump).map(|kw| kw > s.plant.rated_kw[pump] * factor)
     }),
@@ -92,7 +92,7 @@ pub(super) const UNDER_LOADED: Rule = Rule {
     severity: Severity::Warning,
     condition: "pump on, flow > 0, kW > 0 and kW < 0.4 × rated",
     for_min: 10,
-    limits: &[limit("factor", 0.4, "× rated")],
+    limits: &[below("factor", 0.4, "× rated")],
     check: Check::EachPump(|s, pump, &[factor, ..]| {
         all([
             s.works(pump),

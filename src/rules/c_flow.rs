@@ -1,6 +1,6 @@
 //! C: the flow meter, and what the flow says of the station.
 
-use super::{Check, Mask, RULE, Rule, Severity, Value, limit, scene::Scene};
+use super::{Check, Mask, RULE, Rule, Severity, Value, above, below, limit, scene::Scene};
 use crate::row::{Truth, all, known};
 use crate::tags::{DAY_TOTAL, FLOW, PUMPS};
 
@@ -11,7 +11,7 @@ pub(super) const FLOW_WITHOUT_PUMPS: Rule = Rule {
     severity: Severity::High,
     condition: "flow > 0.1 m³/h while no pump is on and all kW are zero",
     for_min: 3,
-    limits: &[limit("flow_above", 0.1, "m³/h")],
+    limits: &[above("flow_above", 0.1, "m³/h")],
     check: Check::Station(|s, &[flow_above, ..]| idle_with_flow_above(s, flow_above)),
     value: Value::Station(|s| s.row.values[FLOW]),
     message: |t| {
@@ -38,7 +38,7 @@ pub(super) const FLOW_SPIKE: Rule = Rule {
     severity: Severity::Warning,
     condition: "flow z-score over 60 min > 3.5 and a rise within the minute of more than 0.5 × the 60-minute mean",
     limits: &[
-        limit("z_above", 3.5, "σ"),
+        above("z_above", 3.5, "σ"),
         limit("rise_factor", 0.5, "× mean"),
     ],
     check: Check::Station(|s, &[z_above, rise_factor, ..]| {
@@ -63,7 +63,7 @@ pub(super) const FLOW_CRASH: Rule = Rule {
     severity: Severity::High,
     condition: "flow z-score over 60 min < −3.5, flow < 0.8 × the 60-minute mean, a pump on, and every pump that is on at 0.4 to 1.3 × rated",
     limits: &[
-        limit("z_below", -3.5, "σ"),
+        below("z_below", -3.5, "σ"),
         limit("mean_factor", 0.8, "× mean"),
         limit("load_min", 0.4, "× rated"),
         limit("load_max", 1.3, "× rated"),
@@ -108,7 +108,7 @@ pub(super) const FLOW_DECLINE: Rule = Rule {
     severity: Severity::Warning,
     condition: "at each full hour: mean flow of the last 24 h < 0.85 × that of the 24 h before, at 0.95 × its energy or more",
     limits: &[
-        limit("flow_factor", 0.85, "× before"),
+        below("flow_factor", 0.85, "× before"),
         limit("energy_factor", 0.95, "× before"),
         limit("hours_min", 20.0, "h"),
     ],
@@ -139,7 +139,7 @@ pub(super) const NIGHT_FLOW: Rule = Rule {
     name: "Night Flow — No Pumps Commanded",
     severity: Severity::Warning,
     condition: "between 22:00 and 05:59: flow > 0.2 m³/h while no pump is on and all kW are zero",
-    limits: &[limit("flow_above", 0.2, "m³/h")],
+    limits: &[above("flow_above", 0.2, "m³/h")],
     check: Check::Station(|s, &[flow_above, ..]| {
         all([Some(s.is_night()), idle_with_flow_above(s, flow_above)])
     }),

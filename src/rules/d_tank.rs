@@ -1,6 +1,6 @@
 //! D: the high-level tank.
 
-use super::{Check, RULE, Rule, Severity, Value, limit};
+use super::{Check, RULE, Rule, Severity, Value, above, below, limit};
 use crate::row::{all, at_least, known};
 use crate::tags::{LEVEL, PUMPS};
 
@@ -12,7 +12,7 @@ pub(super) const LEVEL_CRITICALLY_LOW: Rule = Rule {
     condition: "level < 15 %; now: net change over 5 min < 0",
     for_min: 5,
     limits: &[
-        limit("level_below_pct", 15.0, "%"),
+        below("level_below_pct", 15.0, "%"),
         limit("net_change_min", 5.0, "min"),
     ],
     check: Check::Station(|s, &[level_below_pct, ..]| {
@@ -40,7 +40,7 @@ pub(super) const TANK_EMPTY: Rule = Rule {
     severity: Severity::Critical,
     condition: "level < 2 % of its physical maximum",
     for_min: 2,
-    limits: &[limit("level_below_pct", 2.0, "% of physical maximum")],
+    limits: &[below("level_below_pct", 2.0, "% of physical maximum")],
     check: Check::Station(|s, &[level_below_pct, ..]| {
         s.level()
             .map(|level| level < level_below_pct / 100.0 * s.plant.level_physical_max)
@@ -61,7 +61,7 @@ pub(super) const OVERFLOW_RISK: Rule = Rule {
     name: "HLT Overflow Risk",
     severity: Severity::High,
     condition: "level > 90 %, a pump on, level rising",
-    limits: &[limit("level_above_pct", 90.0, "%")],
+    limits: &[above("level_above_pct", 90.0, "%")],
     check: Check::Station(|s, &[level_above_pct, ..]| {
         all([
             s.level_pct().map(|pct| pct > level_above_pct),
@@ -86,7 +86,7 @@ pub(super) const FALLING_FAST: Rule = Rule {
     name: "HLT Falling Fast — High Drain Rate",
     severity: Severity::High,
     condition: "level change within the minute < −2 raw units while no pump is on",
-    limits: &[limit("change_below", -2.0, "raw units/min")],
+    limits: &[below("change_below", -2.0, "raw units/min")],
     check: Check::Station(|s, &[change_below, ..]| {
         all([s.level_diff().map(|diff| diff < change_below), s.none_on()])
     }),

@@ -1,6 +1,6 @@
 //! E: run times, starts and efficiency of the pumps.
 
-use super::{Check, RULE, Rule, Severity, Value, limit};
+use super::{Check, RULE, Rule, Severity, Value, above, below, limit};
 use crate::row::all;
 
 /// E-01. A pump never rests.
@@ -62,7 +62,7 @@ pub(super) const SHORT_CYCLING: Rule = Rule {
     severity: Severity::Warning,
     condition: "more than 4 starts within 60 min, and the sessions ended in that time shorter than 5 min on average",
     limits: &[
-        limit("starts_above", 4.0, "starts"),
+        above("starts_above", 4.0, "starts"),
         limit("run_below_min", 5.0, "min"),
     ],
     check: Check::EachPump(|s, pump, &[starts_above, run_below_min, ..]| {
@@ -90,7 +90,7 @@ pub(super) const RAPID_SHORT_CYCLING: Rule = Rule {
     severity: Severity::High,
     condition: "more than 10 starts within 60 min, and the sessions ended in that time shorter than 3 min on average",
     limits: &[
-        limit("starts_above", 10.0, "starts"),
+        above("starts_above", 10.0, "starts"),
         limit("run_below_min", 3.0, "min"),
     ],
     check: SHORT_CYCLING.check,
@@ -105,7 +105,7 @@ pub(super) const EFFICIENCY_DEGRADING: Rule = Rule {
     name: "Pump Efficiency Degrading — Maintenance Due",
     severity: Severity::Info,
     condition: "at midnight: 7-day efficiency slope < 0 and the day's m³/kWh < 80 % of the mean of the 7 days before it",
-    limits: &[limit("below_pct", 80.0, "%")],
+    limits: &[below("below_pct", 80.0, "%")],
     check: Check::DayClose(|c, pump, &[below_pct, ..]| {
         let slope = c.days.slope(pump, c.days.closed_day)?;
         let share = c.days.share_of_days_before(pump)?;

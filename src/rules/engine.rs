@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    A_01, B_01, CATALOGUE, Check, E_01, F_01, F_02, Mask, Rule, RuleBook, Settings, Severity, Told,
-    Value,
+    A_01, B_01, CATALOGUE, Check, E_01, F_01, F_02, Limits, Mask, Rule, RuleBook, Settings,
+    Severity, Told, Value,
     scene::{Closing, Scene},
 };
 use crate::row::Truth;
@@ -140,7 +140,8 @@ impl Engine {
                 }
                 _ => {
                     for pump in 0..self.states[index].len() {
-                        let verdict = verdict(rule, settings, scene, pump);
+                        let open = self.states[index][pump].raised.is_some();
+                        let verdict = verdict(rule, settings, scene, pump, open);
                         judge(
                             &mut self.states[index][pump],
                             &verdict,
@@ -298,12 +299,16 @@ impl Engine {
         closing: &Closing<'_>,
         local: LocalMinute,
         out: &mut Outcome,
-        check: impl Fn(&Rule, &super::Limits, usize) -> Option<Truth>,
+        check: impl Fn(&Rule, &Limits, usize) -> Option<Truth>,
     ) {
         for (index, rule) in CATALOGUE.iter().enumerate() {
             let settings = &plant.rules.settings[index];
             for (pump, state) in self.states[index].iter_mut().enumerate() {
-                let Some(truth) = check(rule, &settings.limits, pump) else {
+                let limits = match state.raised {
+                    Some(_) => settings.limits_of_open(rule),
+                    None => settings.limits,
+                };
+                let Some(truth) = check(rule, &limits, pump) else {
                     break;
                 };
                 let subject = subject_of(rule, pump);
@@ -340,23 +345,36 @@ impl Engine {
     }
 }
 
-fn verdict(rule: &Rule, settings: &Settings, scene: &Scene<'_>, pump: usize) -> Verdict {
-    let limits = &settings.limits;
-    let holds = match rule.check {
+/// What a rule says; while its alert is `open`, a deadband moves the limit that keeps it so.
+fn verdict(
+    rule: &Rule,
+    settings: &Settings,
+    scene: &Scene<'_>,
+    pump: usize,
+    open: bool,
+) -> Verdict {
+    let holds = |limits: &Limits| match rule.check {
         Check::Station(check) | Check::UntilMidnight(check) => check(scene, limits),
         Check::EachPump(check) => check(scene, pump, limits),
         Check::Frozen(check) => check(scene, limits, settings.for_min),
         Check::Latched { raise, .. } => raise(scene, limits),
         Check::Event(_) | Check::Gap | Check::HourClose(_) | Check::DayClose(_) => None,
     };
+    let strict = holds(&settings.limits);
+    let limits = if open {
+        settings.limits_of_open(rule)
+    } else {
+        settings.limits
+    };
     let stays = match rule.check {
-        Check::Latched { stays, .. } => stays(scene, limits),
+        Check::Latched { stays, .. } => stays(scene, &limits),
         Check::UntilMidnight(_) => None,
-        _ => holds,
+        _ if open && settings.deadband > 0.0 => holds(&limits),
+        _ => strict,
     };
     Verdict {
-        holds,
-        now: rule.now.map_or(Some(true), |now| now(scene, limits)),
+        holds: strict,
+        now: rule.now.map_or(Some(true), |now| now(scene, &limits)),
         stays,
     }
 }
@@ -600,6 +618,43 @@ mod tests {
             .rule("B-02", |s| s.on_delay_min = 3);
         // Held again from 28 on, for more than 5 minutes at 33.
         check("B-02", tape, &[(36, "P1", Some(50))]);
+    }
+
+    /// B-04 of P1: above 1.3 × rated until 30, just below it until 40, clear of it from then on.
+    fn hovering(deadband: f64) -> Tape {
+        Tape::minutes(60)
+            .during(10..30, |row| row.kw(P1, 1.4 * RATED_KW))
+            .during(30..40, |row| row.kw(P1, 1.27 * RATED_KW))
+            .rule("B-04", move |s| s.deadband = deadband)
+    }
+
+    #[test]
+    fn a_deadband_keeps_an_alert_open_until_the_value_is_clear_of_its_limit() {
+        check("B-04", hovering(0.0), &[(15, "P1", Some(30))]);
+        check("B-04", hovering(0.05), &[(15, "P1", Some(40))]);
+        let unknown = hovering(0.05).during(40..45, |row| row.kw(P1, UNKNOWN));
+        check("B-04", unknown, &[(15, "P1", Some(45))]);
+    }
+
+    #[test]
+    fn a_deadband_does_not_raise_what_the_limit_does_not() {
+        let within = hovering(0.05).during(10..30, |row| row.kw(P1, 1.27 * RATED_KW));
+        check("B-04", within, &[]);
+    }
+
+    #[test]
+    fn a_deadband_lies_above_a_lower_limit_and_counts_for_the_now_part_too() {
+        // all off, and the level below 50 % (250) now.
+        let tape = |deadband: f64| {
+            Tape::minutes(80)
+                .during(.., |row| row.level(240.0))
+                .during(10.., |row| row.all_off())
+                .during(60.., |row| row.level(255.0))
+                .during(70.., |row| row.level(280.0))
+                .rule("A-05", move |s| s.deadband = deadband)
+        };
+        check("A-05", tape(0.0), &[(40, "", Some(60))]);
+        check("A-05", tape(2.0), &[(40, "", Some(70))]);
     }
 
     fn off_delayed() -> Tape {

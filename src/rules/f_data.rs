@@ -1,6 +1,6 @@
 //! F: the quality of the data itself.
 
-use super::{Check, RULE, Rule, Severity, Value, c_flow, d_tank, limit};
+use super::{Check, RULE, Rule, Severity, Value, above, c_flow, d_tank, limit};
 use crate::row::{all, known};
 use crate::tags::{FLOW, LEVEL, kw};
 
@@ -89,7 +89,7 @@ pub(super) const POWER_ANOMALY: Rule = Rule {
     name: "KWH Reading Anomaly",
     severity: Severity::Warning,
     condition: "kW > 2.0 × rated, or pump on with kW < 0",
-    limits: &[limit("factor", 2.0, "× rated")],
+    limits: &[above("factor", 2.0, "× rated")],
     check: Check::EachPump(|s, pump, &[factor, ..]| {
         let kw = s.kw(pump)?;
         if kw > s.plant.rated_kw[pump] * factor {

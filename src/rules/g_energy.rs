@@ -1,6 +1,6 @@
 //! G: energy and tariff.
 
-use super::{Check, RULE, Rule, Severity, Value, limit};
+use super::{Check, RULE, Rule, Severity, Value, above, below};
 use crate::row::{all, known};
 
 /// G-01. Expensive water into a full tank.
@@ -9,7 +9,7 @@ pub(super) const PEAK_WITH_TANK_FULL: Rule = Rule {
     name: "Pumping During Peak Tariff — Tank Full",
     severity: Severity::Warning,
     condition: "peak tariff, level > 80 %, a pump on, level rising",
-    limits: &[limit("level_above_pct", 80.0, "%")],
+    limits: &[above("level_above_pct", 80.0, "%")],
     check: Check::Station(|s, &[level_above_pct, ..]| {
         all([
             Some(s.derived.is_peak_hour),
@@ -58,7 +58,7 @@ pub(super) const EFFICIENCY_DROP: Rule = Rule {
     name: "Pump Efficiency Drop — Below Slope Baseline",
     severity: Severity::Info,
     condition: "at midnight: 7-day efficiency slope < 0 and the day's m³/kWh < 80 % of the mean of the 7 days that end with it",
-    limits: &[limit("below_pct", 80.0, "%")],
+    limits: &[below("below_pct", 80.0, "%")],
     check: Check::DayClose(|c, pump, &[below_pct, ..]| {
         let slope = c.days.slope(pump, c.days.closed_day)?;
         let share = c.days.share_of_week(pump)?;

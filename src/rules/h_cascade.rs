@@ -1,6 +1,6 @@
 //! H: faults that together are worse than each alone.
 
-use super::{Check, RULE, Rule, Severity, Value, limit};
+use super::{Check, RULE, Rule, Severity, Value, above, below, limit};
 use crate::row::all;
 use crate::tags::FLOW;
 
@@ -12,7 +12,7 @@ pub(super) const OUTAGE_AND_DRAINING: Rule = Rule {
     condition: "A-01 active, level change within the minute < −1.5 raw units, level < 50 %",
     limits: &[
         limit("change_below", -1.5, "raw units/min"),
-        limit("level_below_pct", 50.0, "%"),
+        below("level_below_pct", 50.0, "%"),
     ],
     check: Check::Station(|s, &[change_below, level_below_pct, ..]| {
         all([
@@ -40,7 +40,7 @@ pub(super) const TRIPPED_AND_LOW: Rule = Rule {
     condition: "B-01 active on at least 3 pumps, level < 40 %",
     limits: &[
         limit("pumps_min", 3.0, "pumps"),
-        limit("level_below_pct", 40.0, "%"),
+        below("level_below_pct", 40.0, "%"),
     ],
     check: Check::Station(|s, &[pumps_min, level_below_pct, ..]| {
         let tripped = s.tripped.iter().filter(|&&tripped| tripped).count();
@@ -65,7 +65,7 @@ pub(super) const ALL_FAULTED_AND_LOW: Rule = Rule {
     name: "All Pumps Faulted — Tank Critical",
     severity: Severity::Critical,
     condition: "all kW zero, level < 25 %",
-    limits: &[limit("level_below_pct", 25.0, "%")],
+    limits: &[below("level_below_pct", 25.0, "%")],
     check: Check::Station(|s, &[level_below_pct, ..]| {
         all([s.all_dead(), s.level_pct().map(|pct| pct < level_below_pct)])
     }),
@@ -86,7 +86,7 @@ pub(super) const NIGHT_FLOW_SUSTAINED: Rule = Rule {
     severity: Severity::High,
     condition: "between 22:00 and 05:59: flow > 0.3 m³/h while no pump is on",
     for_min: 15,
-    limits: &[limit("flow_above", 0.3, "m³/h")],
+    limits: &[above("flow_above", 0.3, "m³/h")],
     check: Check::Station(|s, &[flow_above, ..]| {
         all([
             Some(s.is_night()),

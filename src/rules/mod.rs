@@ -16,6 +16,7 @@ pub mod engine;
 mod f_data;
 mod g_energy;
 mod h_cascade;
+pub mod load;
 pub mod register;
 pub mod scene;
 #[cfg(test)]
@@ -79,11 +80,43 @@ pub struct Limit {
     pub default: f64,
     /// Unit, for people.
     pub unit: &'static str,
+    /// On which side of it the alarm lies, where a deadband makes sense.
+    pub side: Option<Side>,
 }
 
-/// Shorthand for a rule's list of limits.
+/// On which side of a limit the alarm lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The alarm is above the limit, and over once the value is a deadband below it.
+    Above,
+    /// The alarm is below the limit, and over once the value is a deadband above it.
+    Below,
+}
+
+/// A limit without a deadband: a count, a time, one of two bounds.
 const fn limit(key: &'static str, default: f64, unit: &'static str) -> Limit {
-    Limit { key, default, unit }
+    Limit {
+        key,
+        default,
+        unit,
+        side: None,
+    }
+}
+
+/// A limit above which the alarm lies.
+const fn above(key: &'static str, default: f64, unit: &'static str) -> Limit {
+    Limit {
+        side: Some(Side::Above),
+        ..limit(key, default, unit)
+    }
+}
+
+/// A limit below which the alarm lies.
+const fn below(key: &'static str, default: f64, unit: &'static str) -> Limit {
+    Limit {
+        side: Some(Side::Below),
+        ..limit(key, default, unit)
+    }
 }
 
 /// The thresholds in force, in the order of [`Rule::limits`].
@@ -235,6 +268,12 @@ impl Rule {
     pub fn has_off_delay(&self) -> bool {
         self.is_held() && !matches!(self.check, Check::UntilMidnight(_))
     }
+
+    /// The limit that a deadband counts from: its place, the limit, its side. `None` where none makes sense.
+    pub fn deadband_limit(&self) -> Option<(usize, &'static Limit, Side)> {
+        let mut limits = self.limits.iter().enumerate();
+        limits.find_map(|(place, limit)| limit.side.map(|side| (place, limit, side)))
+    }
 }
 
 /// All rules, in the order in which they are evaluated; a rule's place is its number in ids and checkpoints.
@@ -322,8 +361,24 @@ pub struct Settings {
     pub on_delay_min: i64,
     /// Resolves when known false for more than this many minutes.
     pub off_delay_min: i64,
+    /// How far behind its limit the value must be before an open alert resolves, in the limit's unit.
+    pub deadband: f64,
     /// Thresholds in force.
     pub limits: Limits,
+}
+
+impl Settings {
+    /// The thresholds that decide whether an alert stays open: the limit moved back by the deadband.
+    pub fn limits_of_open(&self, rule: &Rule) -> Limits {
+        let mut limits = self.limits;
+        if let Some((place, _, side)) = rule.deadband_limit() {
+            limits[place] += match side {
+                Side::Above => -self.deadband,
+                Side::Below => self.deadband,
+            };
+        }
+        limits
+    }
 }
 
 /// The settings of all rules, in the order of the catalogue.
@@ -348,6 +403,7 @@ impl Default for RuleBook {
                     for_min: rule.for_min,
                     on_delay_min: 0,
                     off_delay_min: rule.off_delay_min,
+                    deadband: 0.0,
                     limits,
                 }
             })

@@ -352,3 +352,42 @@ pub static REGISTER: [Record; 47] = [
         respond_within_min: Some(480),
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::{CATALOGUE, Severity};
+
+    #[test]
+    fn every_rule_has_its_record() {
+        for (rule, record) in CATALOGUE.iter().zip(&REGISTER) {
+            assert_eq!(record.code, rule.code);
+            for text in [record.cause, record.consequence, record.action] {
+                assert!(
+                    text.len() > 60 && text.ends_with('.'),
+                    "{}: {text}",
+                    rule.code
+                );
+            }
+        }
+    }
+
+    /// What asks for an answer says within what time, the more urgent the sooner.
+    #[test]
+    fn the_time_to_respond_fits_the_severity() {
+        for (rule, record) in CATALOGUE.iter().zip(&REGISTER) {
+            let respond = record.respond_within_min;
+            let longest = match rule.severity {
+                Severity::Critical => 15,
+                Severity::High => 60,
+                Severity::Warning => 2 * 1440,
+                Severity::Info => continue,
+            };
+            assert!(
+                respond.is_some_and(|min| min <= longest),
+                "{}: {respond:?}",
+                rule.code
+            );
+        }
+    }
+}

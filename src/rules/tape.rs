@@ -22,6 +22,9 @@ pub const P2: usize = 1;
 pub const P3: usize = 2;
 pub const P6: usize = 5;
 
+/// The rating of P1 and P2, kW.
+pub const RATED_KW: f64 = 37.0;
+
 /// Midnight before the tapes: Monday, 2024-03-04.
 const MONDAY: Minute = 19_786 * DAY_MIN;
 
@@ -271,7 +274,7 @@ fn plant() -> Plant {
     peak.add("17:00-21:00").expect("a window");
     Plant {
         zone: TimeZone::UTC,
-        rated_kw: [37.0, 37.0, 30.0, 30.0, 22.0, 22.0],
+        rated_kw: [RATED_KW, RATED_KW, 30.0, 30.0, 22.0, 22.0],
         level_physical_max: 500.0,
         level_historical_max: 500.0,
         flow_physical_max: 900.0,
