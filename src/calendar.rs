@@ -141,6 +141,21 @@ impl Calendar {
         meaning
     }
 
+    /// The first minute at or after a wall-clock minute, within a day: where the clocks skip the beginning of an hour or a
+    /// day, it begins with the first minute that exists.
+    pub fn begin_of(&mut self, local: LocalMinute) -> Option<Minute> {
+        (local..local + DAY_MIN).find_map(|local| match self.meaning(local) {
+            Meaning::One(minute) | Meaning::Either(minute, _) => Some(minute),
+            Meaning::Never => None,
+        })
+    }
+
+    /// The minutes of a local date: 23 to 25 hours where the clocks change.
+    pub fn minutes_of(&mut self, day: Day) -> std::ops::Range<Minute> {
+        let mut begin = |day: Day| self.begin_of(day * DAY_MIN).unwrap_or(day * DAY_MIN);
+        begin(day)..begin(day + 1)
+    }
+
     fn ask(&self, local: LocalMinute) -> Meaning {
         let minute_of =
             |offset: jiff::tz::Offset| local - i64::from(offset.seconds().div_euclid(60));

@@ -121,3 +121,8 @@ ALTER TABLE rejects RENAME TO ingest_rejects;
 
 -- Retained states are made from the tables when they are sent.
 DROP TABLE mqtt_states;
+
+-- When the broker acknowledged a message. It stays a while longer: a broker that is killed may lose what it has acknowledged
+-- and not yet passed on.
+ALTER TABLE mqtt_outbox ADD COLUMN acked_ts INTEGER;
+CREATE INDEX mqtt_outbox_acked ON mqtt_outbox (acked_ts) WHERE acked_ts IS NOT NULL;

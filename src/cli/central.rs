@@ -71,6 +71,7 @@ impl Init {
             ca_file: self.ca_file,
             client_auth: None,
             batch_rows_max: 1,
+            retry_s_max: 1,
         };
         let mut connection = connect(&central).await?;
         let done = setup::init(&mut connection).await?;

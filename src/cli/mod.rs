@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 fine; 1 failed at run time; 2 wrong usage; 78 bad config.
 
+mod alarms;
 mod central;
 mod check;
 #[cfg(feature = "demo-broker")]
@@ -54,6 +55,7 @@ enum Verb {
     Check(check::Check),
     Status(status::Status),
     Rules(rules::Rules),
+    Alarms(alarms::Alarms),
     Verify(verify::Verify),
     Resync(verify::Resync),
     Central(central::CentralOffice),
@@ -85,6 +87,7 @@ pub fn main() -> ExitCode {
         Verb::Check(verb) => verb.run(),
         Verb::Status(verb) => verb.run(),
         Verb::Rules(verb) => verb.run(),
+        Verb::Alarms(verb) => verb.run(),
         Verb::Verify(verb) => verb.run(),
         Verb::Resync(verb) => verb.run(),
         Verb::Central(verb) => verb.run(),

@@ -31,6 +31,8 @@ pub struct Mqtt {
     pub ca_file: Option<PathBuf>,
     /// Client certificate and key.
     pub client_auth: Option<(PathBuf, PathBuf)>,
+    /// Longest wait between two attempts to connect, s.
+    pub retry_s_max: u64,
     /// Sparkplug B group; `None` leaves that face off.
     pub sparkplug_group: Option<String>,
     /// Home Assistant's discovery prefix; `None` leaves that face off.
@@ -59,7 +61,12 @@ pub struct Central {
     pub client_auth: Option<(PathBuf, PathBuf)>,
     /// Most rows in one transaction.
     pub batch_rows_max: usize,
+    /// Longest wait between two attempts, s.
+    pub retry_s_max: u64,
 }
+
+/// Longest wait between two attempts where the config says nothing, s.
+const RETRY_S_MAX: i64 = 60;
 
 /// Who is called about alerts, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -182,6 +189,7 @@ pub(super) fn mqtt(root: &Section<'_>, folder: &Path) -> Option<Mqtt> {
         password_file: files.secret("password_file"),
         ca_file,
         client_auth,
+        retry_s_max: mqtt.whole_in("retry_s_max", RETRY_S_MAX, 1..=3600) as u64,
         sparkplug_group,
         home_assistant_prefix: topic("home_assistant_prefix"),
     };
@@ -230,7 +238,8 @@ pub(super) fn central(
         .split_once("://")
         .and_then(|(_, rest)| rest.split_once('@'))
         .map_or("", |(login, _)| login);
-    if !url.is_empty() && !(is_postgres && PgConnectOptions::from_str(&url).is_ok()) {
+    let is_valid = is_postgres && PgConnectOptions::from_str(&url).is_ok();
+    if !url.is_empty() && !is_valid {
         central.fault(
             "url",
             format!("{url:?} is no address of a PostgreSQL database; write \"postgres://user@host:5432/database\""),
@@ -264,6 +273,7 @@ pub(super) fn central(
         client_auth: files.client_auth(ca_file.as_ref()),
         ca_file,
         batch_rows_max: central.whole_in("batch_rows_max", 50_000, 100..=1_000_000) as usize,
+        retry_s_max: central.whole_in("retry_s_max", RETRY_S_MAX, 1..=3600) as u64,
     };
     central.finish();
     Some(believed)

@@ -18,7 +18,7 @@ use crate::{
     clock::Clock,
     config::{Config, Mqtt},
     store::{
-        open_read_only,
+        kpis, open_read_only,
         operators::Now,
         outbox::{Face, SCHEMA, waiting_after},
         states::{State, states},
@@ -28,8 +28,6 @@ use crate::{
 use link::{CHANNEL, Happening, Link, Message};
 use window::{Item, Window};
 
-/// Longest wait between two attempts to connect, s.
-const BACKOFF_S_MAX: u64 = 60;
 /// An acknowledgement that takes longer than this will not come, s.
 const STALLED_S: u64 = 30;
 /// How long a stopping daemon waits for the broker, s.
@@ -96,7 +94,7 @@ impl Publisher {
                 }
             }
             let wait = crate::clock::with_jitter(backoff_s);
-            backoff_s = (backoff_s * 2).min(BACKOFF_S_MAX);
+            backoff_s = (backoff_s * 2).min(self.mqtt.retry_s_max);
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 _ = self.stopping.wait_for(|&stopping| stopping) => return,
@@ -177,7 +175,8 @@ impl Publisher {
             }
             // Behind the events that brought them about.
             if std::mem::take(&mut look) {
-                for (topic, payload) in states(&store, &self.face, &as_of)? {
+                let kpi = kpis::state(&store, &self.face, &mut self.calendar)?;
+                for (topic, payload) in states(&store, &self.face, &as_of)?.into_iter().chain(kpi) {
                     if shown.get(&topic) != Some(&payload) {
                         window.queue(Item::State, retained((topic.clone(), payload.clone())));
                         shown.insert(topic, payload);
@@ -230,8 +229,9 @@ impl Publisher {
                 next = link.next_ready();
             }
             if !done.is_empty() {
+                let now_s = self.clock.now_s();
                 self.handle
-                    .transact_async(move |store| store.acknowledge(&done))
+                    .transact_async(move |store| store.acknowledge(&done, now_s))
                     .await?;
             }
         }

@@ -118,7 +118,7 @@ pub(super) fn stamp(minute: Minute) -> String {
 }
 
 /// The alarm of a rule and its subject: `B-01.P3`.
-pub(super) fn alarm_name(rule: usize, subject: Subject) -> String {
+pub fn alarm_name(rule: usize, subject: Subject) -> String {
     let code = CATALOGUE[rule].code;
     subject.map_or_else(
         || code.to_owned(),

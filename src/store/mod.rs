@@ -6,7 +6,8 @@
 pub mod calls;
 pub mod changes;
 mod files;
-mod journal;
+pub mod journal;
+pub mod kpis;
 pub mod operators;
 pub mod outbox;
 pub mod outgoing;

@@ -1,5 +1,6 @@
-//! Messages for the broker that must not be lost: written in the transaction of what they tell of, and taken out when the
-//! broker has acknowledged them.
+//! Messages for the broker that must not be lost: written in the transaction of what they tell of, and taken out a while after
+//! the broker has acknowledged them. Until then they go again after each connect: a broker that is killed loses what it has
+//! acknowledged and not yet passed on.
 
 use rusqlite::{Connection, params};
 
@@ -7,6 +8,9 @@ use super::Store;
 
 /// Version of the payloads.
 pub const SCHEMA: u32 = 1;
+
+/// How long an acknowledged message is kept, s: longer than a broker needs to pass it on, or to save it.
+const KEPT_S: i64 = 60;
 
 /// How the station shows itself over MQTT.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,14 +30,20 @@ impl Store {
         Ok(())
     }
 
-    /// Takes out what the broker has acknowledged.
-    pub fn acknowledge(&mut self, ids: &[i64]) -> anyhow::Result<()> {
+    /// Notes what the broker has acknowledged, and takes out what it has had for a while.
+    pub fn acknowledge(&mut self, ids: &[i64], now_s: i64) -> anyhow::Result<()> {
         let mut statement = self
             .connection
-            .prepare_cached("DELETE FROM mqtt_outbox WHERE id = ?")?;
+            .prepare_cached("UPDATE mqtt_outbox SET acked_ts = ? WHERE id = ?")?;
         for id in ids {
-            statement.execute([id])?;
+            statement.execute([now_s, *id])?;
         }
+        // A clock that was set back must not keep them for ever.
+        self.connection
+            .prepare_cached(
+                "DELETE FROM mqtt_outbox WHERE acked_ts NOT BETWEEN ?1 - ?2 AND ?1 + ?2",
+            )?
+            .execute([now_s, KEPT_S])?;
         Ok(())
     }
 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     calendar::{Minute, utc_text},
-    rules::{CATALOGUE, engine::Subject},
+    rules::{CATALOGUE, engine::Subject, register::REGISTER},
     tags::{PUMPS, pump_name},
 };
 
@@ -164,6 +164,13 @@ fn alarm_state(
         payload["since"] = utc_text(alert.minute).into();
         payload["resolved_at"] = resolved.map(utc_text).into();
         payload["event_id"] = alert_name(rule, subject, alert.minute).into();
+        if resolved.is_none() {
+            let record = &REGISTER[rule];
+            payload["cause"] = record.cause.into();
+            payload["consequence"] = record.consequence.into();
+            payload["action"] = record.action.into();
+            payload["respond_within_min"] = record.respond_within_min.into();
+        }
         if let Some((operator, at_s)) = ack {
             payload["acknowledged_by"] = operator.into();
             payload["acknowledged_at"] = utc_text(minute_of(at_s)).into();

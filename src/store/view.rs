@@ -77,7 +77,7 @@ impl View {
             Table::Rows => "SELECT count(*) FROM readings_wide",
             Table::Alerts => "SELECT count(*) FROM alerts_log",
             Table::Rejects => "SELECT coalesce(sum(count), 0) FROM ingest_rejects",
-            Table::Outbox => "SELECT count(*) FROM mqtt_outbox",
+            Table::Outbox => "SELECT count(*) FROM mqtt_outbox WHERE acked_ts IS NULL",
         };
         Ok(self.connection.query_row(sql, [], |row| row.get(0))?)
     }

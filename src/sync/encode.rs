@@ -1,7 +1,7 @@
 //! Rows in PostgreSQL's binary COPY format. The same bytes are what `verify` hashes on both ends.
 
 use crate::{
-    calendar::{Calendar, Meaning},
+    calendar::{Calendar, DAY_MIN},
     store::outgoing::{Cell, Cells, day_of},
 };
 
@@ -163,12 +163,8 @@ fn start(date: Cell<'_>, hour: Cell<'_>, calendar: &mut Calendar) -> Option<i64>
         return None;
     };
     let day = day_of(std::str::from_utf8(date).ok()?)?;
-    let first = day * 1440 + hour * 60;
-    // Where the clocks skip the beginning of the hour or day, it begins with the first minute that exists.
-    (first..first + 1440).find_map(|local| match calendar.meaning(local) {
-        Meaning::One(minute) | Meaning::Either(minute, _) => Some(minute * 60),
-        Meaning::Never => None,
-    })
+    let begin = calendar.begin_of(day * DAY_MIN + hour * 60)?;
+    Some(begin * 60)
 }
 
 #[cfg(test)]

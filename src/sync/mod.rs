@@ -35,8 +35,6 @@ use meet::{Mark, Meeting, meet};
 pub use send::Sent;
 use send::{Sender, commit, mark};
 
-/// Longest wait between two attempts, s.
-const BACKOFF_S_MAX: u64 = 60;
 /// A connection that has nothing to do is tried this often: a server that was restored meanwhile must be noticed.
 const IDLE: Duration = Duration::from_secs(15);
 
@@ -90,7 +88,7 @@ impl Centre {
                 log::warn!(failures, cause = trouble.as_str(); "the central office does not take anything; changes wait in the store");
             }
             let wait = with_jitter(backoff_s);
-            backoff_s = (backoff_s * 2).min(BACKOFF_S_MAX);
+            backoff_s = (backoff_s * 2).min(self.central.retry_s_max);
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 _ = stopping.wait_for(|&stopping| stopping) => return,
