@@ -4,9 +4,11 @@
 pub mod binary;
 pub mod certificates;
 pub mod csv;
+pub mod disk;
 pub mod expected;
 pub mod gateway;
 pub mod killing;
+pub mod ledger;
 pub mod mosquitto;
 pub mod panel;
 pub mod pieces;

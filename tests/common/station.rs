@@ -208,19 +208,7 @@ impl Folder {
 
     /// Runs the daemon with more in its environment.
     pub fn run_under(&self, environment: &[(&str, &OsStr)]) -> Daemon {
-        let log = File::create(self.folder.path().join("log")).expect("a log");
-        let process = Command::new(env!("CARGO_BIN_EXE_pumphouse"))
-            .args(["run", "--config"])
-            .arg(self.config())
-            .envs(environment.iter().copied())
-            .stderr(log)
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("the daemon starts");
-        Daemon {
-            process,
-            log: self.folder.path().join("log"),
-        }
+        Daemon::start(&self.config(), &self.folder.path().join("log"), environment)
     }
 
     #[cfg(feature = "demo-broker")]
@@ -320,6 +308,27 @@ pub struct Daemon {
 }
 
 impl Daemon {
+    /// Starts the daemon; its log goes into a file.
+    pub fn start(config: &Path, log: &Path, environment: &[(&str, &OsStr)]) -> Self {
+        let process = Command::new(env!("CARGO_BIN_EXE_pumphouse"))
+            .args(["run", "--config"])
+            .arg(config)
+            .envs(environment.iter().copied())
+            .stderr(File::create(log).expect("a log"))
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the daemon starts");
+        Self {
+            process,
+            log: log.to_path_buf(),
+        }
+    }
+
+    /// How it has ended, if it has: its exit code, none after a signal.
+    pub fn ended(&mut self) -> Option<Option<i32>> {
+        let status = self.process.try_wait().expect("waited");
+        status.map(|status| status.code())
+    }
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
@@ -330,7 +339,8 @@ impl Daemon {
 
     fn signal(&self, signal: rustix::process::Signal) {
         let process = rustix::process::Pid::from_child(&self.process);
-        rustix::process::kill_process(process, signal).expect("signalled");
+        // It may have ended by itself; its exit code tells.
+        let _ = rustix::process::kill_process(process, signal);
     }
 
     pub fn hang_up(&self) {
@@ -364,7 +374,8 @@ impl Daemon {
     }
 
     pub fn kill(&mut self) {
-        self.process.kill().expect("killed");
+        // It may have ended by itself.
+        let _ = self.process.kill();
         self.process.wait().expect("ended");
     }
 }

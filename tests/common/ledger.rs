@@ -1,0 +1,760 @@
+//! The ledger: what went in is held against what came out, after a seeded run of faults over simulated weeks.
+//!
+//! The station's exports grow while the daemon, the central office, the broker, the lines between them, the disk and the
+//! clock fail. Afterwards: every row that the exports hold is in the store; every row of the store is at the central office or
+//! refused with a reason; every line of the journal has reached the panel, in order.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    ffi::OsStr,
+    fs::{self, OpenOptions},
+    io::Write,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use pumphouse::{calendar, tags::TAG_NAMES};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rusqlite::{Connection, OpenFlags};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{
+    binary,
+    disk::Disk,
+    mosquitto::{self, Mosquitto, Persistence},
+    panel::Panel,
+    postgres::{Backup, Postgres},
+    proxy::{Mode, Proxy, Way},
+    station::{Daemon, tables},
+    waiting::{until, within},
+};
+
+/// The database and the site.
+const DATABASE: &str = "plant";
+const SITE: &str = "ledger";
+/// First day of the simulated weeks.
+const START: &str = "2025-03-01";
+/// 2025-03-01 00:00 UTC, the same in minutes since 1970.
+const START_MIN: i64 = 20_148 * 1440;
+/// The disk under the store, bytes.
+const DISK_BYTES: u64 = 256 << 20;
+/// Furthest step of the box's clock, min.
+const CLOCK_STEP_MIN: i64 = 600;
+/// How long everything may take to arrive once nothing fails any more.
+const SETTLE: Duration = Duration::from_secs(240);
+/// The central office refuses one minute in this many.
+const REFUSED_EVERY: u32 = 500;
+
+/// What a run is made of; the seed decides everything that is random in it.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    pub seed: u64,
+    pub days: u32,
+    pub faults: u32,
+}
+
+/// What a run came to.
+#[derive(Debug, Default)]
+pub struct Account {
+    pub faults: BTreeMap<&'static str, u32>,
+    pub rows: u64,
+    pub refused: u64,
+    pub journal: usize,
+    /// Messages that the panel got more than once.
+    pub repeats: usize,
+    pub floods: u64,
+    pub restarts: u32,
+}
+
+/// Minutes of exports that have not come yet.
+struct Exports {
+    folder: PathBuf,
+    /// File by file, what is still to be written, in order.
+    waiting: Vec<(String, Vec<u8>)>,
+    /// Pieces that were held back: they come late, in files of their own.
+    held: Vec<(u32, Vec<u8>)>,
+    header: Vec<u8>,
+    bytes_a_step: usize,
+    late: u32,
+}
+
+impl Exports {
+    fn new(folder: &Path, plan: &Plan) -> Self {
+        let simulated = folder.join("simulated");
+        let (seed, days) = (plan.seed.to_string(), plan.days.to_string());
+        let out = simulated.to_str().expect("a plain name");
+        let done = binary::run(
+            folder,
+            &[
+                "simulate",
+                "--out",
+                out,
+                "--days",
+                &days,
+                "--start",
+                START,
+                "--seed",
+                &seed,
+                "--random-faults",
+            ],
+        );
+        assert!(done.status.success());
+        let mut files: Vec<_> = fs::read_dir(simulated.join("exports"))
+            .expect("the exports")
+            .map(|entry| entry.expect("a file").path())
+            .collect();
+        files.sort();
+        let waiting: Vec<_> = files
+            .iter()
+            .map(|path| {
+                let name = path.file_name().expect("a name").to_string_lossy();
+                (name.into_owned(), fs::read(path).expect("read"))
+            })
+            .collect();
+        let bytes: usize = waiting.iter().map(|(_, bytes)| bytes.len()).sum();
+        let first = &waiting[0].1;
+        let header_end = first
+            .iter()
+            .position(|&byte| byte == b'\n')
+            .expect("a header");
+        let exports = folder.join("exports");
+        fs::create_dir(&exports).expect("a folder");
+        Self {
+            folder: exports,
+            header: first[..=header_end].to_vec(),
+            bytes_a_step: bytes / plan.faults as usize + 1,
+            waiting,
+            held: Vec::new(),
+            late: 0,
+        }
+    }
+
+    fn append(&self, name: &str, bytes: &[u8]) {
+        let mut file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.folder.join(name))
+            .expect("opened");
+        file.write_all(bytes).expect("written");
+    }
+
+    /// Writes the next piece, cut anywhere, or holds it back.
+    fn step(&mut self, step: u32, hold: bool) {
+        let mut bytes = self.bytes_a_step;
+        while bytes > 0 && !self.waiting.is_empty() {
+            let (name, rest) = &mut self.waiting[0];
+            let name = name.clone();
+            let mut piece: Vec<u8> = rest.drain(..bytes.min(rest.len())).collect();
+            if rest.is_empty() {
+                self.waiting.remove(0);
+            } else if hold {
+                // Up to the end of a line, and behind the line that is half written.
+                let whole = rest
+                    .iter()
+                    .position(|&byte| byte == b'\n')
+                    .map_or(rest.len(), |end| end + 1);
+                piece.extend(rest.drain(..whole));
+            }
+            bytes -= bytes.min(piece.len());
+            if hold {
+                let begin = piece
+                    .iter()
+                    .position(|&byte| byte == b'\n')
+                    .map_or(piece.len(), |end| end + 1);
+                let late = piece.split_off(begin);
+                self.append(&name, &piece);
+                if !late.is_empty() {
+                    self.held.push((step + 7, late));
+                }
+            } else {
+                self.append(&name, &piece);
+            }
+        }
+        self.release(step);
+    }
+
+    /// Writes what was held back for long enough.
+    fn release(&mut self, step: u32) {
+        for (_, bytes) in self
+            .held
+            .extract_if(.., |(due, _)| *due <= step)
+            .collect::<Vec<_>>()
+        {
+            self.late += 1;
+            let whole = [&self.header[..], &bytes].concat();
+            self.append(&format!("late-{:04}.csv", self.late), &whole);
+        }
+    }
+
+    /// Bytes that a reader has to get through.
+    fn bytes(&self) -> u64 {
+        fs::read_dir(&self.folder)
+            .expect("the folder")
+            .map(|entry| entry.expect("a file").metadata().expect("its size").len())
+            .sum()
+    }
+}
+
+/// The box's clock, as libfaketime makes it.
+struct BoxClock {
+    file: PathBuf,
+}
+
+impl BoxClock {
+    fn set(&self, minute: i64) {
+        let text = format!("@{}\n", calendar::text(minute));
+        // Renamed into place, so that nobody reads half of it.
+        let hidden = self.file.with_extension("new");
+        fs::write(&hidden, text).expect("written");
+        fs::rename(hidden, &self.file).expect("renamed");
+    }
+}
+
+fn libfaketime() -> PathBuf {
+    let found = fs::read_dir("/usr/lib")
+        .expect("a folder")
+        .find_map(|entry| {
+            let library = entry.ok()?.path().join("faketime/libfaketime.so.1");
+            library.exists().then_some(library)
+        });
+    found.expect("libfaketime is needed: apt-get install libfaketime")
+}
+
+/// Everything that can fail.
+struct World {
+    rng: ChaCha8Rng,
+    folder: TempDir,
+    disk: Disk,
+    may_mount: bool,
+    clock: BoxClock,
+    exports: Exports,
+    daemon: Option<Daemon>,
+    office: Postgres,
+    office_line: Proxy,
+    broker: Mosquitto,
+    broker_line: Proxy,
+    panel: Panel,
+    backup: Option<Backup>,
+    /// What is down or disturbed, and the step at which it ends.
+    ends: Vec<(u32, Disturbance)>,
+    account: Account,
+    requests: u32,
+    minutes_a_step: i64,
+    end_min: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Disturbance {
+    Office,
+    OfficeLine,
+    Broker,
+    BrokerLine,
+    Full,
+    ReadOnly,
+    Clock,
+}
+
+/// Runs a plan; panics where the books do not balance.
+pub fn run(plan: Plan) -> Account {
+    let mut world = World::new(&plan);
+    for step in 0..plan.faults {
+        world.step(step);
+    }
+    world.settle();
+    world.close_the_books()
+}
+
+impl World {
+    fn new(plan: &Plan) -> Self {
+        let folder = TempDir::with_prefix("pumphouse-ledger-").expect("a folder");
+        let (disk, may_mount) = Disk::new(DISK_BYTES);
+        if !may_mount {
+            eprintln!(
+                "ledger: without root, no disk can be mounted: the disk is neither full nor read-only in this run"
+            );
+        }
+        let office = Postgres::start();
+        office.create_database(DATABASE);
+        fs::write(folder.path().join("password"), "of the ledger\n").expect("written");
+        let url = office.superuser_url(DATABASE);
+        let done = binary::run(
+            folder.path(),
+            &[
+                "central",
+                "init",
+                "--url",
+                &url,
+                "--site",
+                SITE,
+                "--site-password-file",
+                "password",
+            ],
+        );
+        assert!(
+            done.status.success(),
+            "{}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+        office.sql(
+            DATABASE,
+            &format!(
+                "ALTER TABLE pumphouse.readings_wide ADD CONSTRAINT ledger CHECK (extract(epoch FROM ts)::bigint / 60 % {REFUSED_EVERY} <> 0)"
+            ),
+        );
+        let broker = Mosquitto::start_with(&mosquitto::Setup {
+            persistence: Persistence::EverySeconds(1),
+            ..mosquitto::Setup::default()
+        });
+        let world = Self {
+            rng: ChaCha8Rng::seed_from_u64(plan.seed),
+            clock: BoxClock {
+                file: folder.path().join("clock"),
+            },
+            exports: Exports::new(folder.path(), plan),
+            office_line: Proxy::before(office.port(), plan.seed),
+            broker_line: Proxy::before(broker.port, plan.seed + 1),
+            panel: Panel::connect_persistent(broker.port),
+            daemon: None,
+            backup: None,
+            ends: Vec::new(),
+            account: Account::default(),
+            requests: 0,
+            minutes_a_step: i64::from(plan.days) * 1440 / i64::from(plan.faults),
+            end_min: START_MIN + i64::from(plan.days) * 1440,
+            folder,
+            disk,
+            may_mount,
+            office,
+            broker,
+        };
+        world.configure();
+        world.clock.set(START_MIN);
+        world
+    }
+
+    fn store(&self) -> PathBuf {
+        self.disk.path().join("out.db")
+    }
+
+    fn config(&self) -> PathBuf {
+        self.folder.path().join("pumphouse.toml")
+    }
+
+    fn configure(&self) {
+        let tags: String = TAG_NAMES
+            .iter()
+            .enumerate()
+            .map(|(index, name)| format!("{index} = \"{name}\"\n"))
+            .collect();
+        let (store, broker, office) = (
+            self.store(),
+            self.broker_line.port(),
+            self.office_line.port(),
+        );
+        let text = format!(
+            "[site]\nid = \"{SITE}\"\nrated_kw = [37.0, 37.0, 30.0, 30.0, 22.0, 22.0]\nhlt_physical_max = 500.0\n\
+             fit101_physical_max = 900.0\n[storage]\npath = {store:?}\n[historian]\nscan_interval_s = 0.1\n\
+             [mqtt]\nurl = \"mqtt://127.0.0.1:{broker}\"\nretry_s_max = 1\n\
+             [central]\nurl = \"postgres://{SITE}@127.0.0.1:{office}/{DATABASE}\"\npassword_file = \"password\"\n\
+             batch_rows_max = 400\nretry_s_max = 1\n[historian.tags]\n{tags}"
+        );
+        fs::write(self.config(), text).expect("written");
+    }
+
+    /// Starts the daemon where it does not run, as the service manager does.
+    fn keep_running(&mut self) {
+        if let Some(daemon) = &mut self.daemon {
+            let Some(code) = daemon.ended() else { return };
+            assert_eq!(code, Some(1), "{}", daemon.log());
+            self.account.restarts += 1;
+        }
+        let (library, clock) = (libfaketime(), self.clock.file.clone());
+        let environment: [(&str, &OsStr); 5] = [
+            ("LD_PRELOAD", library.as_os_str()),
+            ("FAKETIME_TIMESTAMP_FILE", clock.as_os_str()),
+            ("FAKETIME_NO_CACHE", OsStr::new("1")),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", OsStr::new("1")),
+            ("NO_FAKE_STAT", OsStr::new("1")),
+        ];
+        let log = self.folder.path().join("log");
+        self.daemon = Some(Daemon::start(&self.config(), &log, &environment));
+    }
+
+    fn now(&self, step: u32) -> i64 {
+        START_MIN + (i64::from(step) + 1) * self.minutes_a_step
+    }
+
+    fn step(&mut self, step: u32) {
+        let hold = self.rng.random_bool(0.04);
+        self.exports.step(step, hold);
+        if !self.is_disturbed(Disturbance::Clock) {
+            self.clock.set(self.now(step));
+        }
+        let over: Vec<_> = self.ends.extract_if(.., |(end, _)| *end <= step).collect();
+        for (_, what) in over {
+            self.end(what);
+        }
+        self.fail(step);
+        self.keep_running();
+        if self.rng.random_bool(0.1) {
+            self.ask();
+        }
+        let pause = self.rng.random_range(0..60);
+        std::thread::sleep(Duration::from_millis(pause));
+    }
+
+    fn is_disturbed(&self, what: Disturbance) -> bool {
+        self.ends.iter().any(|(_, disturbed)| *disturbed == what)
+    }
+
+    /// Lets something fail for some steps, unless it does already.
+    fn disturb(&mut self, step: u32, what: Disturbance) -> bool {
+        if self.is_disturbed(what) {
+            return false;
+        }
+        let steps = self.rng.random_range(1..=6);
+        self.ends.push((step + steps, what));
+        true
+    }
+
+    fn fail(&mut self, step: u32) {
+        let dice = self.rng.random_range(0..100);
+        let name = match dice {
+            0..25 => {
+                if let Some(mut daemon) = self.daemon.take() {
+                    daemon.kill();
+                }
+                "daemon killed"
+            }
+            25..30 => {
+                if let Some(mut daemon) = self.daemon.take() {
+                    daemon.terminate();
+                }
+                "daemon stopped"
+            }
+            30..40 if self.disturb(step, Disturbance::Office) => {
+                self.office.kill();
+                "central office killed"
+            }
+            40..42 if !self.is_disturbed(Disturbance::Office) => match self.backup.take() {
+                Some(backup) => {
+                    self.office.restore(&backup);
+                    "central office restored"
+                }
+                None => {
+                    self.backup = Some(self.office.backup());
+                    "central office backed up"
+                }
+            },
+            42..57 if self.disturb(step, Disturbance::OfficeLine) => {
+                let mode = self.line_fault();
+                self.office_line.set(mode);
+                "line to the central office"
+            }
+            57..67 if self.disturb(step, Disturbance::Broker) => {
+                self.broker.kill();
+                "broker killed"
+            }
+            67..82 if self.disturb(step, Disturbance::BrokerLine) => {
+                let mode = self.line_fault();
+                self.broker_line.set(mode);
+                "line to the broker"
+            }
+            82..90 if self.may_mount && !self.is_disturbed(Disturbance::ReadOnly) => {
+                if self.disturb(step, Disturbance::Full) {
+                    self.disk.fill();
+                }
+                "disk full"
+            }
+            90..93 if self.may_mount && !self.is_disturbed(Disturbance::Full) => {
+                if self.disturb(step, Disturbance::ReadOnly) {
+                    if let Some(mut daemon) = self.daemon.take() {
+                        daemon.kill();
+                    }
+                    self.disk.set_read_only(true);
+                }
+                "disk read-only"
+            }
+            93..97 if self.disturb(step, Disturbance::Clock) => {
+                let by_min = self.rng.random_range(-CLOCK_STEP_MIN..CLOCK_STEP_MIN);
+                self.clock.set(self.now(step) + by_min);
+                "clock stepped"
+            }
+            _ => {
+                self.office_line.cut_all();
+                self.broker_line.cut_all();
+                "connections cut"
+            }
+        };
+        *self.account.faults.entry(name).or_default() += 1;
+    }
+
+    fn line_fault(&mut self) -> Mode {
+        match self.rng.random_range(0..6) {
+            0 => Mode::Cut,
+            1 => Mode::Stall(Way::Both),
+            2 => Mode::Stall(Way::ToClient),
+            3 => Mode::Delay(Duration::from_millis(80)),
+            4 => Mode::Lifetime(Duration::from_millis(20)..Duration::from_millis(200)),
+            _ => Mode::Bandwidth(100_000),
+        }
+    }
+
+    fn end(&mut self, what: Disturbance) {
+        match what {
+            Disturbance::Office => self.office.restart(),
+            Disturbance::OfficeLine => {
+                // A half-open connection may lose what it held.
+                self.office_line.cut_all();
+                self.office_line.set(Mode::Pass);
+            }
+            Disturbance::Broker => self.broker.restart(),
+            Disturbance::BrokerLine => {
+                self.broker_line.cut_all();
+                self.broker_line.set(Mode::Pass);
+            }
+            Disturbance::Full => self.disk.free(),
+            Disturbance::ReadOnly => self.disk.set_read_only(false),
+            Disturbance::Clock => {}
+        }
+    }
+
+    /// An operator asks for something; whether it fits does not matter here.
+    fn ask(&mut self) {
+        self.requests += 1;
+        let alert = self.panel.messages().iter().rev().find_map(|message| {
+            let is_event = message.topic.ends_with("/events");
+            is_event.then(|| message.json()["alert"].as_str().map(str::to_owned))?
+        });
+        let Some(alert) = alert else { return };
+        let id = format!("r{}", self.requests);
+        let request = json!({"request_id": id, "event_id": alert, "user": "op"});
+        self.panel.publish(
+            &format!("pumphouse/v1/{SITE}/cmd/ack"),
+            request.to_string(),
+            false,
+        );
+    }
+
+    /// Lets everything work again, and waits until nothing waits any more.
+    fn settle(&mut self) {
+        for (_, what) in std::mem::take(&mut self.ends) {
+            self.end(what);
+        }
+        self.exports.step(u32::MAX, false);
+        // Behind everything that the clock was ever set to.
+        self.clock.set(self.end_min + 2 * CLOCK_STEP_MIN);
+        let end = self.exports.bytes();
+        self.wait("all exports are read", |world| {
+            world.ask_store("SELECT sum(position) FROM ingest_files") == Some(end.to_string())
+        });
+        self.wait("the broker has everything", |world| {
+            world.ask_store("SELECT count(*) FROM mqtt_outbox WHERE acked_ts IS NULL")
+                == Some("0".into())
+        });
+        self.wait("the central office has everything", |world| {
+            let waiting =
+                "SELECT count(*) FROM changes WHERE seq > (SELECT acked FROM central_sync)";
+            world.ask_store(waiting) == Some("0".into())
+        });
+    }
+
+    fn wait(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
+        let arrived = within(SETTLE, || {
+            self.keep_running();
+            done(self).then_some(())
+        });
+        let log = self.daemon.as_ref().map_or(String::new(), Daemon::log);
+        let last: Vec<_> = log.lines().rev().take(20).collect();
+        assert!(arrived.is_some(), "in vain: {what}\n{last:#?}");
+    }
+
+    fn ask_store(&self, sql: &str) -> Option<String> {
+        let store =
+            Connection::open_with_flags(self.store(), OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
+        store.busy_timeout(Duration::from_secs(5)).ok()?;
+        store
+            .query_row(&format!("SELECT CAST(({sql}) AS TEXT)"), [], |row| {
+                row.get(0)
+            })
+            .ok()
+    }
+
+    fn count(&self, sql: &str) -> u64 {
+        let text = until(sql, || self.ask_store(sql));
+        text.parse().expect("a number")
+    }
+
+    fn close_the_books(mut self) -> Account {
+        self.rows_balance();
+        self.messages_balance();
+        self.tables_are_those_of_an_undisturbed_run();
+        self.account
+    }
+
+    /// Accepted = at the centre + refused with a reason, and after the reason is gone, the same on both ends.
+    fn rows_balance(&mut self) {
+        for table in [
+            "readings_wide",
+            "pump_sessions",
+            "hourly_profile",
+            "daily_summary",
+            "pump_health",
+            "alerts_log",
+            "alerts_suppressed",
+            "alert_journal",
+            "ingest_rejects",
+        ] {
+            let here = self.count(&format!("SELECT count(*) FROM {table}"));
+            let refused = self.count(&format!(
+                "SELECT count(*) FROM central_refused WHERE tbl = '{table}' AND reason LIKE '%ledger%'"
+            ));
+            let there = self.office.sql(
+                DATABASE,
+                &format!("SELECT count(*) FROM pumphouse.{table} WHERE site_id = '{SITE}'"),
+            );
+            let there: u64 = there.parse().expect("a number");
+            assert_eq!(
+                here,
+                there + refused,
+                "{table}: accepted = at the centre + refused"
+            );
+            if table == "readings_wide" {
+                self.account.rows = here;
+                self.account.refused = refused;
+                let due = self.count(&format!(
+                    "SELECT count(*) FROM readings_wide WHERE ts / 60 % {REFUSED_EVERY} = 0"
+                ));
+                assert_eq!(refused, due, "exactly those are refused that must be");
+            }
+        }
+        self.office.sql(
+            DATABASE,
+            "ALTER TABLE pumphouse.readings_wide DROP CONSTRAINT ledger",
+        );
+        let config = self.config();
+        let config = config.to_str().expect("a plain name");
+        for verb in ["resync", "verify"] {
+            let done = binary::run(self.folder.path(), &[verb, "--config", config]);
+            let told = String::from_utf8_lossy(&done.stderr).into_owned()
+                + &String::from_utf8_lossy(&done.stdout);
+            assert!(done.status.success(), "{verb}: {told}");
+        }
+    }
+
+    /// The panel has every line of the journal, first heard in its order, and nothing else.
+    fn messages_balance(&mut self) {
+        let store = Connection::open_with_flags(self.store(), OpenFlags::SQLITE_OPEN_READ_ONLY)
+            .expect("the store");
+        let mut statement = store
+            .prepare("SELECT event_id FROM alert_journal ORDER BY id")
+            .expect("a journal");
+        let journal: Vec<String> = statement
+            .query_map([], |row| row.get(0))
+            .expect("lines")
+            .collect::<rusqlite::Result<_>>()
+            .expect("lines");
+        let heard = |world: &Self| -> Vec<String> {
+            let messages = world.panel.messages();
+            let events = messages
+                .iter()
+                .filter(|message| message.topic.ends_with("/events"));
+            events
+                .map(|message| {
+                    message.json()["event_id"]
+                        .as_str()
+                        .expect("an id")
+                        .to_owned()
+                })
+                .collect()
+        };
+        self.wait("the panel has everything", |world| {
+            let heard: HashSet<String> = heard(world).into_iter().collect();
+            journal.iter().all(|id| heard.contains(id))
+        });
+        let heard = heard(self);
+        let mut seen = HashSet::new();
+        let first: Vec<&String> = heard.iter().filter(|id| seen.insert(id.as_str())).collect();
+        let known: HashSet<&String> = journal.iter().collect();
+        let strangers: Vec<_> = first.iter().filter(|id| !known.contains(*id)).collect();
+        assert!(
+            strangers.is_empty(),
+            "heard and not journalled: {strangers:?}"
+        );
+        // An alert that is withdrawn and raised again by late data has the same id again.
+        let mut once = HashSet::new();
+        let in_order: Vec<&String> = journal
+            .iter()
+            .filter(|id| once.insert(id.as_str()))
+            .collect();
+        assert!(
+            first == in_order,
+            "the order of the journal is the order of the events"
+        );
+        self.account.journal = journal.len();
+        self.account.repeats = heard.len() - first.len();
+        self.account.floods =
+            self.count("SELECT count(*) FROM alert_journal WHERE action = 'flood'");
+        let answers: Vec<Value> = self
+            .panel
+            .messages()
+            .iter()
+            .filter(|message| message.topic.contains("/cmd/result/"))
+            .map(super::panel::Message::json)
+            .collect();
+        let mut by_id: BTreeMap<String, Value> = BTreeMap::new();
+        for answer in answers {
+            let id = answer["request_id"].as_str().expect("an id").to_owned();
+            let first = by_id.entry(id).or_insert_with(|| answer.clone());
+            assert_eq!(*first, answer, "a request is answered once, and in one way");
+        }
+    }
+
+    /// The tables are those that the same exports give when nothing fails. What the wall clock told stays, so gap alerts and
+    /// what counts them are left out; so is F-07, which depends on the order in which files are read.
+    fn tables_are_those_of_an_undisturbed_run(&mut self) {
+        if let Some(mut daemon) = self.daemon.take() {
+            daemon.terminate();
+        }
+        let plain = self.folder.path().join("plain");
+        fs::create_dir(&plain).expect("a folder");
+        let config = fs::read_to_string(self.config()).expect("read");
+        let (store, here) = (
+            format!("{:?}", self.store()),
+            format!("{:?}", plain.join("out.db")),
+        );
+        fs::write(plain.join("pumphouse.toml"), config.replace(&store, &here)).expect("written");
+        binary::ingest(&plain, std::slice::from_ref(&self.exports.folder));
+        let (ours, theirs) = (tables(&self.store()), tables(&plain.join("out.db")));
+        for table in [
+            "readings_wide",
+            "pump_sessions",
+            "pump_health",
+            "alerts_log",
+        ] {
+            let rows = |of: &BTreeMap<&'static str, Vec<String>>| -> Vec<String> {
+                let told = ["|F-01|", "|F-02|", "|F-07|"];
+                of[table]
+                    .iter()
+                    .filter(|row| {
+                        table != "alerts_log" || !told.iter().any(|rule| row.contains(rule))
+                    })
+                    .cloned()
+                    .collect()
+            };
+            let (ours, theirs) = (rows(&ours), rows(&theirs));
+            let differing = ours
+                .iter()
+                .zip(&theirs)
+                .find(|(ours, theirs)| ours != theirs);
+            assert!(
+                ours == theirs,
+                "{table}: {} rows, {} undisturbed; first difference {differing:?}",
+                ours.len(),
+                theirs.len()
+            );
+        }
+    }
+}
