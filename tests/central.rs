@@ -141,7 +141,7 @@ fn a_site_sees_and_writes_its_own_rows_only_and_readers_write_nothing() {
     assert_eq!(seen.as_deref(), Ok("0"));
     let forged = common::postgres::psql(
         &other,
-        "INSERT INTO pumphouse.edge_sync (site_id, epoch, last_rev, version) VALUES ('case', 'x', 1, 'x')",
+        "INSERT INTO pumphouse.edge_sync (site_id, epoch, last_rev, nonce, version) VALUES ('case', 'x', 1, 1, 'x')",
     );
     assert!(forged.is_err_and(|error| error.contains("row-level security")));
     let deleted = common::postgres::psql(&other, "DELETE FROM pumphouse.readings_wide RETURNING 1");
@@ -208,6 +208,75 @@ fn a_server_restored_from_a_backup_gets_again_what_it_lacks_and_an_empty_one_eve
     server.restart();
     wait_until_same(&folder, &daemon);
     daemon.wait_for_log("has nothing of this site");
+}
+
+#[test]
+fn a_box_restored_from_a_backup_brings_the_office_to_what_it_has() {
+    let (server, folder) = office("older");
+    let mut tape = folder.tape(60);
+    tape.write(8, |row| row.level = -5.0);
+    tape.write(2, |_| {});
+    let mut daemon = folder.run();
+    folder.wait_for_rows(tape.rows());
+    wait_until_same(&folder, &daemon);
+    daemon.terminate();
+    let (store, copy) = (folder.store(), folder.store().with_extension("copy"));
+    fs::copy(&store, &copy).expect("a backup");
+    let mut daemon = folder.run();
+    // An alert that the older store does not know, and that comes otherwise when its exports are read again.
+    tape.write(5, |row| row.power_kw[1] = 0.0);
+    tape.write(20, |_| {});
+    folder.wait_for_rows(tape.rows());
+    wait_until_same(&folder, &daemon);
+    let tripped = "SELECT count(*) FROM pumphouse.alerts_log WHERE rule = 'B-01'";
+    assert_eq!(server.sql(DATABASE, tripped), "1");
+    daemon.terminate();
+    fs::copy(&copy, &store).expect("restored");
+    let newest = "SELECT max(ts) FROM readings_wide";
+    let before = folder.query(newest);
+    fs::write(folder.exports().join("day.csv"), "").expect("emptied");
+    let mut tape = folder.tape(90);
+    tape.write(20, |_| {});
+    let daemon = folder.run();
+    until("the exports are read again", || {
+        (folder.query(newest) > before).then_some(())
+    });
+    daemon.wait_for_log("this store is older");
+    assert_eq!(server.sql(DATABASE, tripped), "1", "nothing goes unasked");
+    let (_, status) = folder.verb(&["status"]);
+    assert!(status.contains("resync --take-over"), "{status}");
+    let (done, said) = folder.verb(&["resync", "--take-over"]);
+    assert!(done, "{said}");
+    wait_until_same(&folder, &daemon);
+    assert_eq!(server.sql(DATABASE, tripped), "0", "{}", daemon.log());
+}
+
+#[test]
+fn over_a_slow_line_the_office_sees_the_present_while_the_backlog_drains() {
+    let (server, folder) = office("slow");
+    let proxy = Proxy::before(server.port(), 7);
+    proxy.set(Mode::Cut);
+    folder.configure(&(central(proxy.port()) + "batch_rows_max = 2000\nretry_s_max = 1\n"));
+    folder.simulate(20);
+    let daemon = folder.run();
+    folder.wait_until_read();
+    proxy.set(Mode::Bandwidth(400_000));
+    let newest = folder.query("SELECT max(ts) FROM readings_wide");
+    let there = "SELECT count(*), coalesce(extract(epoch FROM max(ts))::bigint, 0) FROM pumphouse.readings_wide";
+    let rows = until("the newest row is there", || {
+        let (rows, ts) = server
+            .sql(DATABASE, there)
+            .split_once('|')
+            .map(|(rows, ts)| (rows.to_owned(), ts.to_owned()))?;
+        (ts == newest).then_some(rows)
+    });
+    let rows: u64 = rows.parse().expect("a number");
+    assert!(
+        rows < 20 * 1440 / 2,
+        "with {rows} rows the backlog was drained already"
+    );
+    proxy.set(Mode::Pass);
+    wait_until_same(&folder, &daemon);
 }
 
 #[test]

@@ -232,11 +232,14 @@ CREATE TABLE ingest_rejects (
 );
 CREATE INDEX ingest_rejects_by_id ON ingest_rejects (site_id, id);
 
--- How far each site is: everything up to last_rev of the store named epoch has arrived. Moves in the transaction of the rows.
+-- How far each site is: everything up to last_rev of the store named epoch has arrived; nonce tells that entry of the store's
+-- change log from another one of the same number. Moves in the transaction of the rows. An empty epoch: the next store of the
+-- site takes over.
 CREATE TABLE edge_sync (
     site_id text PRIMARY KEY,
     epoch text NOT NULL,
     last_rev bigint NOT NULL,
+    nonce bigint NOT NULL,
     version text NOT NULL,
     updated_at timestamptz NOT NULL DEFAULT now()
 );

@@ -2,14 +2,34 @@
 
 -- What has changed since when, written with it: all rows of `tbl` from key `first` to `last`. The central office takes these
 -- entries in the order of `seq`; it gets the rows of a range as they then stand, and loses those that are gone.
--- Keys are UTC seconds (readings, sessions, alerts), days since 1970 (hours, days, health, suppressed) or ids.
+-- Keys are UTC seconds (readings, sessions, alerts), days since 1970 (hours, days, health, suppressed) or ids. `nonce` tells an
+-- entry from another one of the same number, in a store that was set back to a backup. With `whole`, rows that are not here go
+-- at the central office whatever the table.
 CREATE TABLE changes (
     seq INTEGER PRIMARY KEY,
     tbl TEXT NOT NULL,
     first INTEGER NOT NULL,
     last INTEGER NOT NULL,
-    at_ts INTEGER NOT NULL
+    at_ts INTEGER NOT NULL,
+    nonce INTEGER NOT NULL DEFAULT (random()),
+    whole INTEGER NOT NULL DEFAULT 0
 ) STRICT;
+
+-- What a store of the first version holds has yet to be sent, oldest first.
+INSERT INTO changes (tbl, first, last, at_ts)
+    SELECT 'readings_wide', min(ts), max(ts), unixepoch() FROM readings_wide GROUP BY ts / 86400;
+INSERT INTO changes (tbl, first, last, at_ts)
+    SELECT 'pump_sessions', min(start_ts), max(start_ts), unixepoch() FROM pump_sessions GROUP BY start_ts / 86400;
+INSERT INTO changes (tbl, first, last, at_ts)
+    SELECT 'hourly_profile', min(day), max(day), unixepoch() FROM (SELECT unixepoch(date) / 86400 AS day FROM hourly_profile) GROUP BY day / 100;
+INSERT INTO changes (tbl, first, last, at_ts)
+    SELECT 'daily_summary', min(day), max(day), unixepoch() FROM (SELECT unixepoch(date) / 86400 AS day FROM daily_summary) GROUP BY day / 100;
+INSERT INTO changes (tbl, first, last, at_ts)
+    SELECT 'pump_health', min(day), max(day), unixepoch() FROM (SELECT unixepoch(date) / 86400 AS day FROM pump_health) GROUP BY day / 100;
+INSERT INTO changes (tbl, first, last, at_ts)
+    SELECT 'alerts_log', min(ts), max(ts), unixepoch() FROM alerts_log GROUP BY ts / 86400;
+INSERT INTO changes (tbl, first, last, at_ts)
+    SELECT 'alerts_suppressed', min(day), max(day), unixepoch() FROM (SELECT unixepoch(date) / 86400 AS day FROM alerts_suppressed) GROUP BY day / 100;
 
 -- How far the central office is: it has everything up to `acked`; entries up to `pruned` are no longer kept. `epoch` names
 -- this store; another store is another epoch.
@@ -36,7 +56,8 @@ CREATE TABLE central_refused (
 ) STRICT, WITHOUT ROWID;
 
 -- Everything that happened to an alert, in order, never changed: what the rules decided and what operators did.
--- `ts` is the minute the entry is about, `noted_ts` when it was written. `alert` names the occurrence.
+-- Ids begin at the time of the first line, so that a new store's lie behind those that an older one has left at the central
+-- office. `ts` is the minute the entry is about, `noted_ts` when it was written. `alert` names the occurrence.
 CREATE TABLE alert_journal (
     id INTEGER PRIMARY KEY,
     ts INTEGER NOT NULL,
@@ -118,6 +139,8 @@ CREATE TABLE rejects (
 INSERT INTO rejects (file, line, raw, reason, count) SELECT file, line, raw, reason, count FROM ingest_rejects ORDER BY file, line;
 DROP TABLE ingest_rejects;
 ALTER TABLE rejects RENAME TO ingest_rejects;
+INSERT INTO changes (tbl, first, last, at_ts)
+    SELECT 'ingest_rejects', min(id), max(id), unixepoch() FROM ingest_rejects GROUP BY id / 10000;
 
 -- Retained states are made from the tables when they are sent.
 DROP TABLE mqtt_states;

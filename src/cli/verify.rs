@@ -143,7 +143,8 @@ pub struct Resync {
     config: ConfigFile,
     #[command(flatten)]
     days: Days,
-    /// This box replaces another one, or has a new store: take the site over, so that the daemon sends everything
+    /// Make the office hold what this box holds: it replaces another one, has a new store or one from a backup. The daemon then
+    /// sends everything, and rows that only the office has go there
     #[arg(long, conflicts_with_all = ["from", "to"])]
     take_over: bool,
     /// Print the report as JSON

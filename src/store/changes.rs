@@ -103,15 +103,35 @@ impl Synced {
         }
     }
 
-    /// Whether rows of it may go: a re-run finds that they did not happen.
+    /// Whether rows of it may go: a re-run finds that they did not happen. Rows of the others are only ever added, or purged
+    /// here and kept at the office.
     pub fn loses_rows(self) -> bool {
         !matches!(self, Self::Readings | Self::Journal)
+    }
+
+    /// The keys up to one that people at the office look at: the last hour, this day and the one before.
+    fn newest_part(self, last: i64) -> (i64, i64) {
+        let keys = match self.keyed() {
+            Keyed::Minute(_) => 60,
+            Keyed::Day => 2,
+            Keyed::Id => 100,
+        };
+        (last - (keys - 1) * self.unit(), last)
+    }
+
+    /// A key behind all that it can have: the year 2200, or more ids than there will be.
+    fn key_max(self) -> i64 {
+        match self.keyed() {
+            Keyed::Minute(_) => 84_006 * 86_400,
+            Keyed::Day => 84_006,
+            Keyed::Id => 1 << 53,
+        }
     }
 
     /// The longest range of one entry, so that a batch can be cut between entries.
     fn span_max(self) -> i64 {
         match self.keyed() {
-            Keyed::Minute(_) => 7 * 86_400,
+            Keyed::Minute(_) => 86_400,
             Keyed::Day => 400,
             Keyed::Id => 10_000,
         }
@@ -129,6 +149,8 @@ pub struct Change {
     pub first: i64,
     /// Last key.
     pub last: i64,
+    /// Whether rows that are not here go at the office whatever the table.
+    pub whole: bool,
 }
 
 /// What the open transaction has changed so far.
@@ -138,7 +160,8 @@ pub struct Changes {
     /// The newest entry of each table that the central office has not taken: a change beside it extends it.
     newest: HashMap<Synced, Change>,
     next_seq: i64,
-    acked: i64,
+    /// Entries up to here may be on their way, or have arrived: they stay as they are.
+    frozen: i64,
 }
 
 impl Changes {
@@ -151,7 +174,7 @@ impl Changes {
         )?;
         Ok(Self {
             next_seq: acked.max(newest) + 1,
-            acked,
+            frozen: acked,
             ..Self::default()
         })
     }
@@ -180,7 +203,7 @@ impl Changes {
                 let mut from = first;
                 while from <= last {
                     let until = last.min(from + table.span_max() - table.unit());
-                    self.append(connection, table, from, until)?;
+                    self.append(connection, table, (from, until), false)?;
                     from = until + table.unit();
                 }
             }
@@ -192,12 +215,13 @@ impl Changes {
         &mut self,
         connection: &Connection,
         table: Synced,
-        mut first: i64,
-        mut last: i64,
+        (mut first, mut last): (i64, i64),
+        whole: bool,
     ) -> rusqlite::Result<()> {
         let neighbour = self.newest.get(&table).filter(|entry| {
             let (start, end) = (entry.first.min(first), entry.last.max(last));
-            entry.seq > self.acked
+            entry.seq > self.frozen
+                && entry.whole == whole
                 && first <= entry.last + table.unit()
                 && last >= entry.first - table.unit()
                 && end - start < table.span_max()
@@ -211,13 +235,16 @@ impl Changes {
         let seq = self.next_seq;
         self.next_seq += 1;
         connection
-            .prepare_cached("INSERT INTO changes (seq, tbl, first, last, at_ts) VALUES (?, ?, ?, ?, unixepoch())")?
-            .execute(params![seq, table.name(), first, last])?;
+            .prepare_cached(
+                "INSERT INTO changes (seq, tbl, first, last, at_ts, nonce, whole) VALUES (?, ?, ?, ?, unixepoch(), random(), ?)",
+            )?
+            .execute(params![seq, table.name(), first, last, whole])?;
         let entry = Change {
             seq,
             table,
             first,
             last,
+            whole,
         };
         self.newest.insert(table, entry);
         Ok(())
@@ -231,9 +258,16 @@ impl Changes {
 }
 
 impl Store {
+    /// Closes the entries that there are: from now on they stay as they are, so that they can be sent and named. The newest.
+    pub fn freeze_changes(&mut self) -> anyhow::Result<i64> {
+        self.changes.flush(&self.connection)?;
+        self.changes.frozen = self.changes.next_seq - 1;
+        Ok(self.changes.frozen)
+    }
+
     /// Notes that the central office has everything up to `seq`, and drops what it has had for long.
     pub fn note_acked(&mut self, seq: i64, now_s: i64) -> anyhow::Result<()> {
-        self.changes.acked = seq;
+        self.changes.frozen = self.changes.frozen.max(seq);
         self.connection
             .prepare_cached("UPDATE central_sync SET acked = ?, acked_ts = ?, trouble = NULL, trouble_ts = NULL")?
             .execute([seq, now_s])?;
@@ -260,20 +294,49 @@ impl Store {
         Ok(())
     }
 
-    /// Puts every row of every table into the change log once more, oldest first, behind `after`; the newest entry's
-    /// number.
-    pub fn change_everything(&mut self, after: i64) -> anyhow::Result<i64> {
+    /// Puts everything into the change log once more, oldest first, behind `after`: every row there is, and the keys from the
+    /// first one on at which there is none, so that what is gone goes at the office too. What the log held before is thereby in
+    /// it. What is older than all that a table holds was purged here, or is a former store's; the office keeps it.
+    pub fn change_everything(&mut self, after: i64) -> anyhow::Result<()> {
         self.changes.flush(&self.connection)?;
+        let before = self.changes.next_seq - 1;
         self.changes.next_seq = self.changes.next_seq.max(after + 1);
         self.changes.newest.clear();
+        self.connection.execute("DELETE FROM changes", [])?;
+        self.connection
+            .execute("UPDATE central_sync SET pruned = max(pruned, ?)", [before])?;
         for table in Synced::ALL {
-            if let Some((first, last)) = held(&self.connection, table)? {
-                self.changes.note_range(table, first, last);
+            let unit = table.unit();
+            let Some((first, last)) = held(&self.connection, table)? else {
+                continue;
+            };
+            let mut from = first;
+            while from <= last {
+                let until = last.min(from + table.span_max() - unit);
+                self.append_whole(table, (from, until))?;
+                from = until + unit;
             }
+            // One entry, however many keys: they hold no row.
+            self.append_whole(table, (last + unit, table.key_max()))?;
         }
-        self.changes.flush(&self.connection)?;
-        Ok(self.changes.next_seq - 1)
+        Ok(())
     }
+}
+
+impl Store {
+    fn append_whole(&mut self, table: Synced, keys: (i64, i64)) -> rusqlite::Result<()> {
+        // Each by itself: a batch can be cut between entries.
+        self.changes.newest.clear();
+        self.changes.append(&self.connection, table, keys, true)
+    }
+}
+
+/// The nonce of an entry; `None` when there is no such entry.
+pub fn nonce(connection: &Connection, seq: i64) -> anyhow::Result<Option<i64>> {
+    let nonce = connection
+        .prepare_cached("SELECT nonce FROM changes WHERE seq = ?")?
+        .query_row([seq], |row| row.get(0));
+    Ok(nonce.optional()?)
 }
 
 /// The first and the last key that a table holds.
@@ -351,19 +414,39 @@ pub fn standing(connection: &Connection) -> anyhow::Result<Standing> {
         .context("cannot read how far the central office is")
 }
 
-/// Entries behind `after`, oldest first.
-pub fn after(connection: &Connection, after: i64, most: usize) -> anyhow::Result<Vec<Change>> {
+/// The newest keys of a table that entries behind `after` speak of; `None` without such an entry.
+pub fn newest_keys(
+    connection: &Connection,
+    table: Synced,
+    after: i64,
+) -> anyhow::Result<Option<(i64, i64)>> {
+    let mut statement = connection
+        .prepare_cached("SELECT max(last) FROM changes WHERE seq > ? AND tbl = ? AND last < ?")?;
+    let last: Option<i64> = statement
+        .query_row(params![after, table.name(), table.key_max()], |row| {
+            row.get(0)
+        })?;
+    Ok(last.map(|last| table.newest_part(last)))
+}
+
+/// Entries behind `after` up to `upto`, oldest first.
+pub fn between(
+    connection: &Connection,
+    (after, upto): (i64, i64),
+    most: usize,
+) -> anyhow::Result<Vec<Change>> {
     let mut statement = connection.prepare_cached(
-        "SELECT seq, tbl, first, last FROM changes WHERE seq > ? ORDER BY seq LIMIT ?",
+        "SELECT seq, tbl, first, last, whole FROM changes WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
     )?;
-    let entries = statement.query_map(params![after, most as i64], |row| {
-        let (seq, first, last) = (row.get(0)?, row.get(2)?, row.get(3)?);
+    let entries = statement.query_map(params![after, upto, most as i64], |row| {
+        let (seq, first, last, whole) = (row.get(0)?, row.get(2)?, row.get(3)?, row.get(4)?);
         Ok(
             Synced::named(row.get_ref(1)?.as_str()?).map(|table| Change {
                 seq,
                 table,
                 first,
                 last,
+                whole,
             }),
         )
     })?;
@@ -375,4 +458,75 @@ pub fn after(connection: &Connection, after: i64, most: usize) -> anyhow::Result
 pub fn waiting_since(connection: &Connection) -> anyhow::Result<Option<i64>> {
     let sql = "SELECT at_ts FROM changes WHERE seq > (SELECT acked FROM central_sync) ORDER BY seq LIMIT 1";
     Ok(connection.query_row(sql, [], |row| row.get(0)).optional()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::outgoing::Snapshot;
+
+    /// A store of the first version, with rows that no change log has seen.
+    #[test]
+    fn what_a_store_of_the_first_version_holds_is_sent() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("old.db");
+        let old = Connection::open(&path).expect("a database");
+        old.execute_batch(include_str!("../../migrations/sqlite/0001_station.sql"))
+            .expect("the first schema");
+        old.execute_batch(
+            "PRAGMA user_version = 1; PRAGMA application_id = 1347767632; \
+             INSERT INTO daily_summary (date, p1_hours_on, p2_hours_on, p3_hours_on, p4_hours_on, p5_hours_on, p6_hours_on, \
+             p1_starts, p2_starts, p3_starts, p4_starts, p5_starts, p6_starts, total_alerts, critical_alerts, is_weekend) \
+             SELECT date('2025-03-01', value || ' days'), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 FROM json_each('[0, 1, 7]'); \
+             INSERT INTO ingest_rejects (file, line, raw, reason, count) VALUES ('a.csv', 3, 'x', 'y', 1);",
+        )
+        .expect("rows");
+        drop(old);
+        drop(Store::open(&path, None).expect("brought up to date"));
+        let snapshot = Snapshot::open(&path).expect("a store");
+        let batch = snapshot
+            .batch((0, i64::MAX), 1000)
+            .expect("read")
+            .expect("something waits");
+        let days: Vec<_> = batch.ranges[&Synced::Days].iter().collect();
+        let first = crate::store::outgoing::day_of("2025-03-01").expect("a date");
+        assert_eq!(days, [(first, first + 7)]);
+        assert!(batch.ranges.contains_key(&Synced::Rejects));
+        assert_eq!(snapshot.rows_waiting().expect("counted"), 4);
+    }
+
+    #[test]
+    fn everything_once_more_covers_what_is_gone_and_replaces_what_waited() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.db");
+        let mut store = Store::open(&path, None).expect("a store");
+        for again in 0..3 {
+            store.begin().expect("begun");
+            let insert = "INSERT OR REPLACE INTO alerts_suppressed (date, rule, minutes) VALUES (?, 'A-04', 1)";
+            for date in ["2025-03-01", "2025-03-05"] {
+                store.connection.execute(insert, [date]).expect("a row");
+            }
+            store.changes.note_range(Synced::Alerts, 600, 1200);
+            store.change_everything(100).expect("noted");
+            store.commit().expect("committed");
+            let standing = standing(&store.connection).expect("known");
+            assert!(
+                standing.newest > 100 && standing.pruned > 0,
+                "{again}: {standing:?}"
+            );
+            let entries = between(&store.connection, (0, i64::MAX), 1000).expect("entries");
+            let entries: Vec<_> = entries
+                .into_iter()
+                .map(|entry| (entry.table, entry.first, entry.last, entry.whole))
+                .collect();
+            let first = crate::store::outgoing::day_of("2025-03-01").expect("a date");
+            let table = Synced::Suppressed;
+            let behind = (table, first + 5, table.key_max(), true);
+            assert_eq!(
+                entries,
+                [(table, first, first + 4, true), behind],
+                "{again}"
+            );
+        }
+    }
 }

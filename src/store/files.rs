@@ -74,7 +74,8 @@ impl Store {
         let id: i64 = self
             .connection
             .prepare_cached(
-                "INSERT INTO ingest_rejects (file, line, raw, reason, count) VALUES (?, ?, ?, ?, ?) ON CONFLICT (file, line) \
+                "INSERT INTO ingest_rejects (id, file, line, raw, reason, count) \
+                 VALUES (coalesce((SELECT max(id) + 1 FROM ingest_rejects), unixepoch()), ?, ?, ?, ?, ?) ON CONFLICT (file, line) \
                  DO UPDATE SET (raw, reason, count) = (excluded.raw, excluded.reason, excluded.count) RETURNING id",
             )?
             .query_row(

@@ -212,9 +212,9 @@ impl Store {
         let pump = entry.subject.map(pump_name);
         self.connection
             .prepare_cached(
-                "INSERT INTO alert_journal (ts, timestamp, noted_ts, event_id, alert, action, rule, pump, severity, message, \
+                "INSERT INTO alert_journal (id, ts, timestamp, noted_ts, event_id, alert, action, rule, pump, severity, message, \
                  value, operator, comment, until_ts, request_id, backfilled, first_out, in_flood) \
-                 VALUES (?, ?, unixepoch(), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 VALUES (coalesce((SELECT max(id) + 1 FROM alert_journal), unixepoch()), ?, ?, unixepoch(), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?
             .execute(params![
                 entry.ts,

@@ -1,6 +1,9 @@
 //! Rows on their way to the central office: what the change log asks for, read from one snapshot.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use anyhow::Context;
 use rusqlite::{Connection, params, types::ValueRef};
@@ -26,6 +29,8 @@ pub struct Batch {
     pub upto: i64,
     /// What is sent, by table.
     pub ranges: BTreeMap<Synced, Ranges>,
+    /// Tables of which rows that are not here go at the office, although they lose none otherwise.
+    pub whole: BTreeSet<Synced>,
 }
 
 /// A value of a row.
@@ -248,15 +253,19 @@ impl Snapshot {
         Ok(())
     }
 
-    /// The next batch behind an entry of the change log, oldest first; `None` when nothing waits.
-    pub fn batch(&self, after: i64, rows_max: usize) -> anyhow::Result<Option<Batch>> {
+    /// The next batch behind an entry of the change log and up to another one, oldest first; `None` when nothing waits.
+    pub fn batch(
+        &self,
+        (after, upto): (i64, i64),
+        rows_max: usize,
+    ) -> anyhow::Result<Option<Batch>> {
         let mut batch = Batch {
             upto: after,
             ..Batch::default()
         };
         let mut rows = 0;
         'entries: loop {
-            let entries = changes::after(&self.0, batch.upto, ENTRIES_READ)?;
+            let entries = changes::between(&self.0, (batch.upto, upto), ENTRIES_READ)?;
             if entries.is_empty() {
                 break;
             }
@@ -267,6 +276,9 @@ impl Snapshot {
                 }
                 rows += keys;
                 batch.upto = entry.seq;
+                if entry.whole {
+                    batch.whole.insert(entry.table);
+                }
                 let ranges = batch.ranges.entry(entry.table).or_default();
                 ranges.add(entry.first, entry.last, entry.table.unit());
             }
@@ -277,10 +289,22 @@ impl Snapshot {
         Ok((batch.upto > after).then_some(batch))
     }
 
+    /// Adds what is newest to a batch that leaves a backlog behind it: while that drains, the office sees the present, too.
+    /// The mark does not move for it, so it goes once more in its turn.
+    pub fn add_newest(&self, batch: &mut Batch) -> anyhow::Result<()> {
+        for table in Synced::ALL {
+            if let Some((first, last)) = changes::newest_keys(&self.0, table, batch.upto)? {
+                let ranges = batch.ranges.entry(table).or_default();
+                ranges.add(first, last, table.unit());
+            }
+        }
+        Ok(())
+    }
+
     /// Rows in the store whose changes the central office lacks.
     pub fn rows_waiting(&self) -> anyhow::Result<u64> {
         let standing = changes::standing(&self.0)?;
-        let Some(batch) = self.batch(standing.acked, usize::MAX)? else {
+        let Some(batch) = self.batch((standing.acked, i64::MAX), usize::MAX)? else {
             return Ok(0);
         };
         let mut waiting = 0;
@@ -296,6 +320,11 @@ impl Snapshot {
             }
         }
         Ok(waiting as u64)
+    }
+
+    /// The nonce of an entry of the change log; `None` when there is no such entry.
+    pub fn nonce(&self, seq: i64) -> anyhow::Result<Option<i64>> {
+        changes::nonce(&self.0, seq)
     }
 
     /// Where this store and the central office stand.

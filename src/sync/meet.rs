@@ -9,6 +9,8 @@ pub struct Mark {
     pub epoch: String,
     /// The newest entry of that store's change log that has arrived.
     pub last_rev: i64,
+    /// That entry's nonce.
+    pub nonce: i64,
 }
 
 /// What to do.
@@ -27,18 +29,30 @@ pub enum Meeting {
     Refuse(String),
 }
 
-/// Compares what the store knows with what the central office has.
+/// Compares what the store knows with what the central office has. `nonce` is that of the store's own entry of the number at
+/// which the central office stands.
 ///
 /// The smaller of the two marks counts: a central office that is behind was restored from a backup; one that is ahead took a
-/// batch whose confirmation was lost, or knows a future of this store that a restored box no longer has. Sending again what has
-/// arrived changes nothing.
-pub fn meet(standing: &Standing, centre: Option<&Mark>) -> Meeting {
+/// batch whose confirmation was lost. Sending again what has arrived changes nothing. When the entry at which it stands is not
+/// one of this store, it knows a future that this store has lost, and rows that may exist nowhere else: a person decides.
+pub fn meet(standing: &Standing, centre: Option<&Mark>, nonce: Option<i64>) -> Meeting {
     let Some(centre) = centre else {
-        return Meeting::SendAll {
-            after: 0,
-            why: "the central office has nothing of this site",
+        return if standing.pruned == 0 {
+            // The change log still has everything.
+            Meeting::GoOn(0)
+        } else {
+            Meeting::SendAll {
+                after: standing.newest,
+                why: "the central office has nothing of this site",
+            }
         };
     };
+    if centre.epoch.is_empty() {
+        return Meeting::SendAll {
+            after: standing.newest.max(centre.last_rev),
+            why: "the site is taken over",
+        };
+    }
     if centre.epoch != standing.epoch {
         return Meeting::Refuse(format!(
             "the central office has this site's rows from another store ({}, this one is {}): two boxes with one site id, or a \
@@ -48,11 +62,13 @@ pub fn meet(standing: &Standing, centre: Option<&Mark>) -> Meeting {
         ));
     }
     let from = standing.acked.min(centre.last_rev);
-    if centre.last_rev > standing.newest {
-        Meeting::SendAll {
-            after: centre.last_rev,
-            why: "this store is older than what the central office has",
-        }
+    if centre.last_rev > standing.acked && nonce != Some(centre.nonce) {
+        Meeting::Refuse(
+            "this store is older than what the central office has of it: it was set back to a backup, or another box runs from a \
+             copy of this disk; the office may have rows that exist nowhere else. `pumphouse verify` shows what differs; \
+             `pumphouse resync --take-over` makes the office hold what this box holds"
+                .into(),
+        )
     } else if from < standing.pruned {
         Meeting::SendAll {
             after: standing.newest,
@@ -71,6 +87,7 @@ fn short(epoch: &str) -> &str {
 mod tests {
     use super::*;
 
+    /// The entry of a number has ten times that as its nonce.
     fn check(acked: i64, newest: i64, pruned: i64, centre: Option<i64>, expected: &Meeting) {
         let standing = Standing {
             epoch: "a".into(),
@@ -81,8 +98,10 @@ mod tests {
         let mark = centre.map(|last_rev| Mark {
             epoch: "a".into(),
             last_rev,
+            nonce: last_rev * 10,
         });
-        let met = meet(&standing, mark.as_ref());
+        let own = mark.as_ref().map(|mark| mark.last_rev * 10);
+        let met = meet(&standing, mark.as_ref(), own);
         let same = match (&met, expected) {
             (
                 Meeting::SendAll { after, .. },
@@ -105,10 +124,37 @@ mod tests {
         check(7, 9, 3, Some(3), &Meeting::GoOn(3));
         check(7, 9, 3, Some(2), &all(9));
         // Wiped; never seen.
-        check(7, 9, 3, None, &all(0));
-        check(0, 9, 0, None, &all(0));
-        // The box was restored from a backup.
-        check(4, 6, 0, Some(8), &all(8));
+        check(7, 9, 3, None, &all(9));
+        check(7, 9, 0, None, &Meeting::GoOn(0));
+        check(0, 9, 0, None, &Meeting::GoOn(0));
+    }
+
+    #[test]
+    fn refuses_a_future_that_the_store_has_lost() {
+        let standing = Standing {
+            epoch: "a".into(),
+            acked: 4,
+            newest: 9,
+            pruned: 0,
+        };
+        let centre = Mark {
+            epoch: "a".into(),
+            last_rev: 8,
+            nonce: 80,
+        };
+        for own in [None, Some(81)] {
+            assert!(matches!(
+                meet(&standing, Some(&centre), own),
+                Meeting::Refuse(_)
+            ));
+        }
+        assert_eq!(meet(&standing, Some(&centre), Some(80)), Meeting::GoOn(4));
+        let freed = Mark {
+            epoch: String::new(),
+            ..centre
+        };
+        let all = meet(&standing, Some(&freed), None);
+        assert!(matches!(all, Meeting::SendAll { after: 9, .. }));
     }
 
     #[test]
@@ -122,7 +168,11 @@ mod tests {
         let centre = Mark {
             epoch: "b".into(),
             last_rev: 3,
+            nonce: 30,
         };
-        assert!(matches!(meet(&standing, Some(&centre)), Meeting::Refuse(_)));
+        assert!(matches!(
+            meet(&standing, Some(&centre), Some(30)),
+            Meeting::Refuse(_)
+        ));
     }
 }

@@ -13,7 +13,11 @@ mod send;
 pub mod setup;
 pub mod verify;
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, bail};
 use jiff::tz::TimeZone;
@@ -23,6 +27,7 @@ use crate::{
     clock::{Clock, with_jitter},
     config::Central,
     store::{
+        Store,
         changes::Synced,
         outgoing::{Refused, Snapshot},
         ranges::Ranges,
@@ -35,6 +40,10 @@ use meet::{Mark, Meeting, meet};
 pub use send::Sent;
 use send::{Sender, commit, mark};
 
+/// A transaction should not take longer than this.
+const BLOCK_MAX: Duration = Duration::from_secs(10);
+/// Fewest rows of a block; the entries of the change log that make it up may hold more.
+const BLOCK_ROWS_MIN: usize = 500;
 /// A connection that has nothing to do is tried this often: a server that was restored meanwhile must be noticed.
 const IDLE: Duration = Duration::from_secs(15);
 
@@ -56,17 +65,46 @@ pub struct Centre {
     pub stopping: watch::Receiver<bool>,
 }
 
+/// How many rows go in one transaction: as many as the line carries in a while. A slow one gets on by small steps, and one that
+/// breaks every few minutes gets on at all.
+struct Block {
+    rows: usize,
+    rows_max: usize,
+}
+
+impl Block {
+    fn new(rows_max: usize) -> Self {
+        Self {
+            rows: rows_max,
+            rows_max,
+        }
+    }
+
+    fn took(&mut self, time: Duration) {
+        if time > BLOCK_MAX {
+            self.shrink();
+        } else if time < BLOCK_MAX / 4 {
+            self.rows = (self.rows * 2).min(self.rows_max);
+        }
+    }
+
+    fn shrink(&mut self) {
+        self.rows = (self.rows / 2).max(BLOCK_ROWS_MIN.min(self.rows_max));
+    }
+}
+
 impl Centre {
     /// Sends until the daemon stops.
     pub async fn run(mut self) {
         let mut stopping = self.stopping.clone();
         let (mut failures, mut backoff_s) = (0u32, 1);
+        let mut block = Block::new(self.central.batch_rows_max);
         loop {
             let mut served = false;
             let cause = tokio::select! {
                 // What is under way is given up; it starts over the next time.
                 _ = stopping.wait_for(|&stopping| stopping) => return,
-                ended = self.session(&mut served, failures > 0) => match ended {
+                ended = self.session(&mut block, &mut served, failures > 0) => match ended {
                     Ok(()) => return,
                     Err(cause) => cause,
                 },
@@ -75,6 +113,7 @@ impl Centre {
                 (failures, backoff_s) = (0, 1);
             }
             failures += 1;
+            block.shrink();
             let trouble = format!("{cause:#}");
             // The first failure, then ever fewer: at 2, 4, 8 … in a row.
             if failures.is_power_of_two() {
@@ -97,21 +136,37 @@ impl Centre {
     }
 
     /// One connection: meets the central office and sends until something fails.
-    async fn session(&mut self, served: &mut bool, again: bool) -> anyhow::Result<()> {
+    async fn session(
+        &mut self,
+        block: &mut Block,
+        served: &mut bool,
+        again: bool,
+    ) -> anyhow::Result<()> {
         let mut connection = connect(&self.central).await?;
         let columns = columns(&Snapshot::open(&self.store)?)?;
         let layouts = layouts(&mut connection, columns).await?;
         let mut centre = mark(&mut connection, &self.site).await?;
-        let standing = Snapshot::open(&self.store)?.standing()?;
-        let mut from = match meet(&standing, centre.as_ref()) {
+        let snapshot = Snapshot::open(&self.store)?;
+        let standing = snapshot.standing()?;
+        let own = match &centre {
+            Some(mark) => snapshot.nonce(mark.last_rev)?,
+            None => None,
+        };
+        drop(snapshot);
+        let mut from = match meet(&standing, centre.as_ref(), own) {
             Meeting::GoOn(from) => {
-                if centre
-                    .as_ref()
-                    .is_some_and(|mark| mark.last_rev < standing.acked)
-                {
-                    log::warn!(
-                        "the central office was restored from a backup; what it lacks is sent again"
-                    );
+                match &centre {
+                    None if standing.acked > 0 => {
+                        log::warn!(
+                            "the central office has nothing of this site; everything is sent again"
+                        );
+                    }
+                    Some(mark) if mark.last_rev < standing.acked => {
+                        log::warn!(
+                            "the central office was restored from a backup; what it lacks is sent again"
+                        );
+                    }
+                    _ => {}
                 }
                 from
             }
@@ -120,11 +175,8 @@ impl Centre {
                 self.handle
                     .transact_async(move |store| store.change_everything(after))
                     .await?;
-                // The new entries cover all rows there are; older ones matter only for what is gone.
-                let newest = standing.newest;
-                centre
-                    .as_ref()
-                    .map_or(newest, |mark| mark.last_rev.min(newest))
+                // The new entries, which lie behind, cover all that the older ones did.
+                standing.newest
             }
             Meeting::Refuse(why) => bail!("{why}"),
         };
@@ -132,8 +184,10 @@ impl Centre {
             log::info!("the central office is there again");
         }
         loop {
-            let batch = Snapshot::open(&self.store)?.batch(from, self.central.batch_rows_max)?;
-            let Some(batch) = batch else {
+            let newest = self.handle.transact_async(Store::freeze_changes).await?;
+            let snapshot = Snapshot::open(&self.store)?;
+            let Some(mut batch) = snapshot.batch((from, newest), block.rows)? else {
+                drop(snapshot);
                 *served = true;
                 if let Ok(changed) = tokio::time::timeout(IDLE, self.committed.changed()).await {
                     // Without a writer the daemon has ended.
@@ -145,6 +199,10 @@ impl Centre {
                 }
                 continue;
             };
+            snapshot.add_newest(&mut batch)?;
+            let nonce = snapshot.nonce(batch.upto)?;
+            drop(snapshot);
+            let begun = Instant::now();
             let sender = Sender {
                 site: &self.site,
                 zone: &self.zone,
@@ -152,7 +210,7 @@ impl Centre {
                 layouts: &layouts,
             };
             let (mut transaction, sent) = sender
-                .send(&mut connection, &batch.ranges, centre.as_ref())
+                .send(&mut connection, &batch, centre.as_ref())
                 .await?;
             let had_refused = !Snapshot::open(&self.store)?.refused()?.is_empty();
             if had_refused || !sent.refused.is_empty() {
@@ -164,6 +222,7 @@ impl Centre {
             let reached = Mark {
                 epoch: standing.epoch.clone(),
                 last_rev: upto,
+                nonce: nonce.context("the change log has lost an entry")?,
             };
             sender.move_mark(&mut transaction, &reached).await?;
             commit(transaction).await?;
@@ -173,6 +232,7 @@ impl Centre {
                 .await?;
             from = upto;
             *served = true;
+            block.took(begun.elapsed());
             if !sent.refused.is_empty() {
                 let reason = sent.refused[0].reason.as_str();
                 log::error!(rows = sent.refused.len(), reason; "the central office refuses rows; they are kept in central_refused");

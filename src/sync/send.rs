@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context, bail};
 use jiff::tz::TimeZone;
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgTransaction, Row};
+use sqlx::{
+    AssertSqlSafe, Connection, Executor, PgConnection, PgTransaction, Row, postgres::PgRow,
+};
 use tokio::sync::mpsc;
 
 use super::{
@@ -18,7 +20,7 @@ use crate::{
     calendar::{Calendar, date_text},
     store::{
         changes::{Keyed, Synced},
-        outgoing::{Refused, Snapshot},
+        outgoing::{Batch, Refused, Snapshot},
         ranges::Ranges,
     },
 };
@@ -67,17 +69,19 @@ pub async fn commit(transaction: PgTransaction<'_>) -> anyhow::Result<()> {
 
 /// What is known of this site at the central office.
 pub async fn mark(connection: &mut PgConnection, site: &str) -> anyhow::Result<Option<Mark>> {
-    let sql = "SELECT epoch, last_rev FROM pumphouse.edge_sync WHERE site_id = $1";
+    let sql = "SELECT epoch, last_rev, nonce FROM pumphouse.edge_sync WHERE site_id = $1";
     let row = answered(sqlx::query(sql).bind(site).fetch_optional(connection))
         .await
         .context("cannot read how far the central office is")?;
-    row.map(|row| -> anyhow::Result<Mark> {
-        Ok(Mark {
-            epoch: row.try_get(0)?,
-            last_rev: row.try_get(1)?,
-        })
+    row.as_ref().map(read_mark).transpose()
+}
+
+fn read_mark(row: &PgRow) -> anyhow::Result<Mark> {
+    Ok(Mark {
+        epoch: row.try_get(0)?,
+        last_rev: row.try_get(1)?,
+        nonce: row.try_get(2)?,
     })
-    .transpose()
 }
 
 impl Sender<'_> {
@@ -88,7 +92,8 @@ impl Sender<'_> {
         transaction: &mut PgTransaction<'_>,
         expected: Option<&Mark>,
     ) -> anyhow::Result<()> {
-        let sql = "SELECT epoch, last_rev FROM pumphouse.edge_sync WHERE site_id = $1 FOR UPDATE";
+        let sql =
+            "SELECT epoch, last_rev, nonce FROM pumphouse.edge_sync WHERE site_id = $1 FOR UPDATE";
         let found = answered(
             sqlx::query(sql)
                 .bind(self.site)
@@ -96,13 +101,7 @@ impl Sender<'_> {
         )
         .await
         .context("cannot take the site's place")?;
-        let found = match found {
-            Some(row) => Some(Mark {
-                epoch: row.try_get(0)?,
-                last_rev: row.try_get(1)?,
-            }),
-            None => None,
-        };
+        let found = found.as_ref().map(read_mark).transpose()?;
         if found.as_ref() != expected {
             bail!("the central office's mark of this site has moved meanwhile");
         }
@@ -114,12 +113,12 @@ impl Sender<'_> {
     pub async fn send<'c>(
         &self,
         connection: &'c mut PgConnection,
-        ranges: &BTreeMap<Synced, Ranges>,
+        batch: &Batch,
         expected: Option<&Mark>,
     ) -> anyhow::Result<(PgTransaction<'c>, Sent)> {
         let mut transaction = answered(connection.begin()).await?;
         self.take_place(&mut transaction, expected).await?;
-        let sent = self.send_ranges(&mut transaction, ranges).await?;
+        let sent = self.send_ranges(&mut transaction, batch).await?;
         Ok((transaction, sent))
     }
 
@@ -129,13 +128,15 @@ impl Sender<'_> {
         transaction: &mut PgTransaction<'_>,
         mark: &Mark,
     ) -> anyhow::Result<()> {
-        let sql = "INSERT INTO pumphouse.edge_sync (site_id, epoch, last_rev, version, updated_at) VALUES ($1, $2, $3, $4, now()) \
-                   ON CONFLICT (site_id) DO UPDATE SET (epoch, last_rev, version, updated_at) = \
-                   (excluded.epoch, excluded.last_rev, excluded.version, excluded.updated_at)";
+        let sql = "INSERT INTO pumphouse.edge_sync (site_id, epoch, last_rev, nonce, version, updated_at) \
+                   VALUES ($1, $2, $3, $4, $5, now()) ON CONFLICT (site_id) DO UPDATE SET \
+                   (epoch, last_rev, nonce, version, updated_at) = \
+                   (excluded.epoch, excluded.last_rev, excluded.nonce, excluded.version, excluded.updated_at)";
         let moving = sqlx::query(sql)
             .bind(self.site)
             .bind(&mark.epoch)
             .bind(mark.last_rev)
+            .bind(mark.nonce)
             .bind(env!("CARGO_PKG_VERSION"))
             .execute(&mut **transaction);
         answered(moving)
@@ -147,7 +148,7 @@ impl Sender<'_> {
     async fn send_ranges(
         &self,
         transaction: &mut PgTransaction<'_>,
-        ranges: &BTreeMap<Synced, Ranges>,
+        batch: &Batch,
     ) -> anyhow::Result<Sent> {
         let (pieces, mut queue) = mpsc::channel(CHUNKS_WAITING_MAX);
         // The place is taken before the snapshot: nobody can have sent anything newer.
@@ -155,7 +156,7 @@ impl Sender<'_> {
             self.store.to_path_buf(),
             self.zone.clone(),
             self.layouts.clone(),
-            ranges.clone(),
+            batch.ranges.clone(),
         );
         let reading = tokio::task::spawn_blocking(move || {
             let (store, zone, layouts, ranges) = work;
@@ -166,11 +167,17 @@ impl Sender<'_> {
             }
         });
         let mut sent = Sent::default();
-        for (table, ranges) in ranges {
+        for (table, ranges) in &batch.ranges {
             let layout = &self.layouts[table];
             let merged = self
-                .send_table(transaction, layout, ranges, &mut queue, &mut sent)
+                .send_table(transaction, layout, &mut queue, &mut sent)
                 .await;
+            let merged = match merged {
+                Ok(()) if table.loses_rows() || batch.whole.contains(table) => {
+                    self.drop_gone(transaction, layout, ranges).await
+                }
+                merged => merged,
+            };
             merged.with_context(|| format!("cannot send {}", table.name()))?;
         }
         drop(queue);
@@ -182,7 +189,6 @@ impl Sender<'_> {
         &self,
         transaction: &mut PgTransaction<'_>,
         layout: &Layout,
-        ranges: &Ranges,
         queue: &mut mpsc::Receiver<anyhow::Result<Piece>>,
         sent: &mut Sent,
     ) -> anyhow::Result<()> {
@@ -219,9 +225,6 @@ impl Sender<'_> {
         sent.refused.extend(refused);
         if rows > 0 {
             self.merge(transaction, layout, rows as i32, sent).await?;
-        }
-        if layout.table.loses_rows() {
-            self.drop_gone(transaction, layout, ranges).await?;
         }
         Ok(())
     }

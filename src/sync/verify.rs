@@ -21,7 +21,7 @@ use crate::{
     calendar::{Calendar, DAY_MIN, Day, date_text},
     store::{
         changes::{Keyed, Synced, held, held_between},
-        outgoing::{Snapshot, ordered_by},
+        outgoing::{Batch, Snapshot, ordered_by},
         ranges::Ranges,
     },
 };
@@ -189,7 +189,10 @@ impl Ends<'_> {
         let mut from = first;
         while from <= last {
             let until = last.min(from + 6);
-            let ranges = ranges(self.store, (from, until))?;
+            let batch = Batch {
+                ranges: ranges(self.store, (from, until))?,
+                ..Batch::default()
+            };
             let expected = mark(self.connection, self.site).await?;
             let sender = Sender {
                 site: self.site,
@@ -198,7 +201,7 @@ impl Ends<'_> {
                 layouts: &layouts,
             };
             let (transaction, piece) = sender
-                .send(self.connection, &ranges, expected.as_ref())
+                .send(self.connection, &batch, expected.as_ref())
                 .await?;
             commit(transaction).await?;
             sent(until, &piece);
@@ -207,9 +210,10 @@ impl Ends<'_> {
         Ok(())
     }
 
-    /// Forgets at the central office which store this site's rows came from: the next one to meet it sends everything.
+    /// Frees the site at the central office: the next store to meet it sends everything, and what it does not have goes there.
     pub async fn take_over(&mut self) -> anyhow::Result<bool> {
-        let sql = "DELETE FROM pumphouse.edge_sync WHERE site_id = $1";
+        let sql =
+            "UPDATE pumphouse.edge_sync SET epoch = '', updated_at = now() WHERE site_id = $1";
         let done = answered(
             sqlx::query(sql)
                 .bind(self.site)
