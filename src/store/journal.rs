@@ -256,7 +256,15 @@ impl Store {
             "since": entry.since.map(utc_text),
             "backfilled": entry.backfilled,
         });
-        for (key, is_so) in [("first_out", entry.first_out), ("in_flood", entry.in_flood)] {
+        let is_held = match entry.rule {
+            Some(rule) => self.is_held(rule, entry.subject)?,
+            None => false,
+        };
+        for (key, is_so) in [
+            ("first_out", entry.first_out),
+            ("in_flood", entry.in_flood),
+            ("held", is_held),
+        ] {
             if is_so {
                 payload[key] = true.into();
             }

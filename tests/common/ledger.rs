@@ -6,14 +6,13 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    ffi::OsStr,
     fs::{self, OpenOptions},
     io::Write,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use pumphouse::{calendar, tags::TAG_NAMES};
+use pumphouse::tags::TAG_NAMES;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rusqlite::{Connection, OpenFlags};
@@ -22,6 +21,7 @@ use tempfile::TempDir;
 
 use super::{
     binary,
+    boxclock::BoxClock,
     disk::Disk,
     mosquitto::{self, Mosquitto, Persistence},
     panel::Panel,
@@ -197,31 +197,6 @@ impl Exports {
     }
 }
 
-/// The box's clock, as libfaketime makes it.
-struct BoxClock {
-    file: PathBuf,
-}
-
-impl BoxClock {
-    fn set(&self, minute: i64) {
-        let text = format!("@{}\n", calendar::text(minute));
-        // Renamed into place, so that nobody reads half of it.
-        let hidden = self.file.with_extension("new");
-        fs::write(&hidden, text).expect("written");
-        fs::rename(hidden, &self.file).expect("renamed");
-    }
-}
-
-fn libfaketime() -> PathBuf {
-    let found = fs::read_dir("/usr/lib")
-        .expect("a folder")
-        .find_map(|entry| {
-            let library = entry.ok()?.path().join("faketime/libfaketime.so.1");
-            library.exists().then_some(library)
-        });
-    found.expect("libfaketime is needed: apt-get install libfaketime")
-}
-
 /// Everything that can fail.
 struct World {
     rng: ChaCha8Rng,
@@ -309,9 +284,7 @@ impl World {
         });
         let world = Self {
             rng: ChaCha8Rng::seed_from_u64(plan.seed),
-            clock: BoxClock {
-                file: folder.path().join("clock"),
-            },
+            clock: BoxClock::new(folder.path(), START_MIN),
             exports: Exports::new(folder.path(), plan),
             office_line: Proxy::before(office.port(), plan.seed),
             broker_line: Proxy::before(broker.port, plan.seed + 1),
@@ -330,7 +303,6 @@ impl World {
             broker,
         };
         world.configure();
-        world.clock.set(START_MIN);
         world
     }
 
@@ -370,16 +342,12 @@ impl World {
             assert_eq!(code, Some(1), "{}", daemon.log());
             self.account.restarts += 1;
         }
-        let (library, clock) = (libfaketime(), self.clock.file.clone());
-        let environment: [(&str, &OsStr); 5] = [
-            ("LD_PRELOAD", library.as_os_str()),
-            ("FAKETIME_TIMESTAMP_FILE", clock.as_os_str()),
-            ("FAKETIME_NO_CACHE", OsStr::new("1")),
-            ("FAKETIME_DONT_FAKE_MONOTONIC", OsStr::new("1")),
-            ("NO_FAKE_STAT", OsStr::new("1")),
-        ];
         let log = self.folder.path().join("log");
-        self.daemon = Some(Daemon::start(&self.config(), &log, &environment));
+        self.daemon = Some(Daemon::start(
+            &self.config(),
+            &log,
+            &self.clock.environment(),
+        ));
     }
 
     fn now(&self, step: u32) -> i64 {

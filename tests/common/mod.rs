@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part of it")]
 
 pub mod binary;
+pub mod boxclock;
 pub mod certificates;
 pub mod csv;
 pub mod disk;

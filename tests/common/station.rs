@@ -154,13 +154,18 @@ impl Folder {
 
     /// Writes days of the simulated station, with faults.
     pub fn simulate(&self, days: u32) {
+        self.simulate_seeded(days, 3);
+    }
+
+    /// The same by a seed.
+    pub fn simulate_seeded(&self, days: u32, seed: u32) {
         let simulated = Command::new(env!("CARGO_BIN_EXE_pumphouse"))
             .args([
                 "simulate",
                 "--start",
                 "2025-03-01",
                 "--seed",
-                "3",
+                &seed.to_string(),
                 "--random-faults",
                 "--days",
                 &days.to_string(),
@@ -322,6 +327,11 @@ impl Daemon {
             process,
             log: log.to_path_buf(),
         }
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
     }
 
     /// How it has ended, if it has: its exit code, none after a signal.
