@@ -107,6 +107,25 @@ fn every_table_arrives_as_it_stands_and_late_rows_change_it_there_too() {
     );
     let (_, status) = folder.verb(&["status"]);
     assert!(status.contains("central  up to date"), "{status}");
+    // The day's alarms are the same figures on both ends.
+    let (_, report) = folder.verb(&["alarms", "--days", "5", "--json"]);
+    let days: Vec<serde_json::Value> = serde_json::from_str(&report).expect("a report");
+    let office: Vec<String> = days
+        .iter()
+        .filter(|day| day["raised"] != 0)
+        .map(|day| {
+            format!(
+                "{}|{}|{}|{}",
+                day["date"].as_str().expect("a date"),
+                day["raised"],
+                day["raised_by_severity"]["CRITICAL"],
+                day["raised_peak_10_min"]
+            )
+        })
+        .collect();
+    assert!(!office.is_empty(), "{report}");
+    let view = "SELECT date, raised, raised_critical, raised_peak_10_min FROM pumphouse.alarm_kpi_daily ORDER BY date";
+    assert_eq!(server.sql(DATABASE, view), office.join("\n"));
 }
 
 #[test]
@@ -147,7 +166,12 @@ fn a_site_sees_and_writes_its_own_rows_only_and_readers_write_nothing() {
     let deleted = common::postgres::psql(&other, "DELETE FROM pumphouse.readings_wide RETURNING 1");
     assert_eq!(deleted.as_deref(), Ok(""));
     let office = server.url("office", "secret of reader", DATABASE);
-    for view in ["readings_wide", "readings_wide_plc", "kpi_daily"] {
+    for view in [
+        "readings_wide",
+        "readings_wide_plc",
+        "kpi_daily",
+        "alarm_kpi_daily",
+    ] {
         let seen = common::postgres::psql(
             &office,
             &format!("SELECT count(*) > 0 FROM pumphouse.{view}"),

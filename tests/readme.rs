@@ -21,12 +21,27 @@ fn the_readme_has_the_catalogues_table() {
 }
 
 #[test]
+fn the_alarm_register_is_what_the_program_prints() {
+    let output = Command::new(env!("CARGO_BIN_EXE_pumphouse"))
+        .args(["rules", "--register"])
+        .output()
+        .expect("it runs");
+    let register = String::from_utf8(output.stdout).expect("text");
+    assert_eq!(register.matches("\n## ").count(), 47);
+    assert!(
+        read("docs/alarm-register.md") == register,
+        "put the output of `pumphouse rules --register` into docs/alarm-register.md"
+    );
+}
+
+#[test]
 fn the_readmes_commands_exist() {
     let readme = read("README.md");
     assert!(readme.contains("cargo run --release -- demo") && readme.contains("\ntests/run\n"));
     assert!(read(".ci/run").contains("tests/run"));
     for verb in [
-        "demo", "run", "ingest", "check", "status", "rules", "simulate",
+        "demo", "run", "ingest", "check", "status", "rules", "alarms", "verify", "resync",
+        "central", "simulate",
     ] {
         let help = Command::new(env!("CARGO_BIN_EXE_pumphouse"))
             .args([verb, "--help"])
@@ -46,6 +61,7 @@ fn every_module_of_the_architecture_notes_exists() {
         "rollups",
         "store",
         "publish",
+        "sync",
         "config",
         "simulate",
         "cli",

@@ -46,6 +46,7 @@ impl Status {
         let waiting = count(Table::Outbox)?;
         let totals = view.totals()?;
         let open = view.open_alerts()?;
+        let held = view.held_alarms()?;
         let suppressed = view.suppressed(SUPPRESSED_MAX)?;
         let wal = std::path::PathBuf::from(format!("{}-wal", config.store.display()));
         let size =
@@ -71,6 +72,7 @@ impl Status {
                 "central": central,
                 "mqtt": config.mqtt.as_ref().map(|_| json!({ "messages_waiting": waiting })),
                 "open_alerts": open,
+                "held_alarms": held,
                 "suppressed_min": suppressed,
             }));
         }
@@ -108,6 +110,24 @@ impl Status {
                 text,
                 "  {:<8} {} {pump:<2} since {}: {}",
                 alert.severity, alert.rule, alert.since, alert.message
+            )?;
+            match alert.respond_within_min {
+                Some(min) => writeln!(text, "           within {min} min: {}", alert.action)?,
+                None => writeln!(text, "           {}", alert.action)?,
+            }
+        }
+        if !held.is_empty() {
+            writeln!(text, "held     by operators")?;
+        }
+        for hold in &held {
+            let until = hold.until.as_deref().unwrap_or("it is taken back");
+            writeln!(
+                text,
+                "  {:<8} {} by {} until {until}: {}",
+                hold.alarm,
+                hold.kind.replace('_', " "),
+                hold.operator,
+                hold.comment
             )?;
         }
         if !suppressed.is_empty() {

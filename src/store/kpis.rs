@@ -14,15 +14,18 @@ use crate::{
     tags::{PUMPS, pump_name},
 };
 
-/// The newest row's minute.
+/// The minute of the newest row or alert: a historian that has gone silent is told of after its last row.
 pub fn newest_minute(connection: &Connection) -> anyhow::Result<Option<Minute>> {
     let newest: Option<i64> = connection
-        .prepare_cached("SELECT max(ts) FROM readings_wide")?
+        .prepare_cached(
+            "SELECT max(ts) FROM (SELECT max(ts) AS ts FROM readings_wide UNION ALL \
+             SELECT ts FROM (SELECT ts FROM alerts_log ORDER BY id DESC LIMIT 1))",
+        )?
         .query_row([], |row| row.get(0))?;
     Ok(newest.map(|ts| ts / 60))
 }
 
-/// The alarms of a local date, up to and with the newest row.
+/// The alarms of a local date, up to and with the newest minute.
 pub fn alarm_day(
     connection: &Connection,
     calendar: &mut Calendar,
@@ -93,7 +96,7 @@ pub fn as_json(day: &AlarmDay) -> Value {
     })
 }
 
-/// The retained state `kpi`: the figures of the newest row's day so far.
+/// The retained state `kpi`: the figures of the newest minute's day so far.
 pub fn state(
     connection: &Connection,
     face: &Face,

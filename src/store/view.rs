@@ -4,8 +4,11 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{changes::waiting_since, open_read_only, outgoing::Snapshot};
-use crate::calendar::Minute;
+use super::{changes::waiting_since, open_read_only, outgoing::Snapshot, states::holds};
+use crate::{
+    calendar::{Minute, utc_text},
+    rules::{index_of, register::REGISTER},
+};
 
 /// A store, open for reading.
 pub struct View {
@@ -25,6 +28,25 @@ pub struct OpenAlert {
     pub since: String,
     /// What it says.
     pub message: String,
+    /// What the operator does.
+    pub action: &'static str,
+    /// Within what time, min; `None` for what is only for the record.
+    pub respond_within_min: Option<u32>,
+}
+
+/// An alarm that an operator has shelved or taken out of service.
+#[derive(Debug, serde::Serialize)]
+pub struct HeldAlarm {
+    /// `B-01`, or `B-01.P2`.
+    pub alarm: String,
+    /// `shelved` or `out_of_service`.
+    pub kind: String,
+    /// Who.
+    pub operator: String,
+    /// Why.
+    pub comment: String,
+    /// Until when, UTC; `None` until it is taken back.
+    pub until: Option<String>,
 }
 
 /// How far the central office is.
@@ -102,8 +124,12 @@ impl View {
              CASE severity WHEN 'CRITICAL' THEN 0 WHEN 'HIGH' THEN 1 WHEN 'WARNING' THEN 2 ELSE 3 END, id",
         )?;
         let alerts = statement.query_map([], |row| {
+            let rule: String = row.get(0)?;
+            let record = index_of(&rule).map(|rule| &REGISTER[rule]);
             Ok(OpenAlert {
-                rule: row.get(0)?,
+                action: record.map_or("", |record| record.action),
+                respond_within_min: record.and_then(|record| record.respond_within_min),
+                rule,
                 pump: row.get(1)?,
                 severity: row.get(2)?,
                 since: row.get(3)?,
@@ -111,6 +137,26 @@ impl View {
             })
         })?;
         Ok(alerts.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// What operators have shelved or taken out of service.
+    pub fn held_alarms(&self) -> anyhow::Result<Vec<HeldAlarm>> {
+        let mut held: Vec<_> = holds(&self.connection)?
+            .into_iter()
+            .map(|((rule, pump), hold)| HeldAlarm {
+                alarm: if pump.is_empty() {
+                    rule
+                } else {
+                    format!("{rule}.{pump}")
+                },
+                kind: hold.kind,
+                operator: hold.operator,
+                comment: hold.comment,
+                until: hold.until_ts.map(|ts| utc_text(ts.div_euclid(60))),
+            })
+            .collect();
+        held.sort_by(|one, other| one.alarm.cmp(&other.alarm));
+        Ok(held)
     }
 
     /// How far the central office is.
