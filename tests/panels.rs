@@ -203,6 +203,14 @@ fn shelves_for_a_time_with_a_reason_and_takes_out_of_service() {
     // A crash forgets nothing of it.
     daemon.kill();
     let daemon = folder.run();
+    // What is asked of a box that is away is lost.
+    panel.wait_for_all("online again", |messages| {
+        let states = messages
+            .iter()
+            .filter(|message| message.topic == format!("{BASE}/state"));
+        let online = states.filter(|message| message.json()["state"] == "online");
+        (online.count() == 2).then_some(())
+    });
     let answer = ask(
         &panel,
         "unshelve",
