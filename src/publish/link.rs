@@ -265,6 +265,34 @@ fn happening5(event: v5::Event) -> anyhow::Result<Happening> {
     })
 }
 
+/// Says what a failed connect means.
+pub fn explain(error: anyhow::Error, mqtt: &Mqtt) -> anyhow::Error {
+    let refused = error.downcast_ref().is_some_and(|error| {
+        use rumqttc::{ConnectReturnCode::*, ConnectionError};
+        matches!(
+            error,
+            ConnectionError::ConnectionRefused(BadUserNamePassword | NotAuthorized)
+        )
+    }) || error.downcast_ref().is_some_and(|error| {
+        use v5::{ConnectionError, mqttbytes::v5::ConnectReturnCode::*};
+        matches!(
+            error,
+            ConnectionError::ConnectionRefused(BadUserNamePassword | NotAuthorized)
+        )
+    });
+    let meaning = match &mqtt.username {
+        Some(user) if refused => Some(format!(
+            "the broker does not accept user {user:?} with the password in password_file"
+        )),
+        None if refused => Some("the broker demands username and password_file".into()),
+        _ => crate::tls::explain(error.as_ref(), &mqtt.host, mqtt.ca_file.is_some()),
+    };
+    match meaning {
+        Some(meaning) => error.context(meaning),
+        None => error,
+    }
+}
+
 fn login(mqtt: &Mqtt) -> anyhow::Result<Option<(String, String)>> {
     let Some(user) = &mqtt.username else {
         return Ok(None);

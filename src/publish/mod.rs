@@ -123,7 +123,7 @@ impl Publisher {
             Err(cause) => return failed(false)(cause),
         };
         if let Err(cause) = self.greet(&mut link).await {
-            return failed(false)(cause);
+            return failed(false)(link::explain(cause, &self.mqtt));
         }
         if again {
             log::info!(broker = self.mqtt.host.as_str(), port = self.mqtt.port; "connected to the broker again");

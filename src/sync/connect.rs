@@ -30,7 +30,7 @@ pub async fn connect(central: &Central) -> anyhow::Result<PgConnection> {
     let options = options(central)?;
     let connecting = PgConnection::connect_with(&options);
     let mut connection = match tokio::time::timeout(CONNECT_MAX, connecting).await {
-        Ok(connected) => connected.map_err(|error| explain(error, &options))?,
+        Ok(connected) => connected.map_err(|error| explain(error, &options, central))?,
         Err(_) => bail!("no answer within {} s", CONNECT_MAX.as_secs()),
     };
     // What a connection that died on our side holds is let go soon on theirs.
@@ -71,7 +71,50 @@ fn is_local(host: &str) -> bool {
 }
 
 /// Says what a failed connect means.
-fn explain(error: sqlx::Error, options: &PgConnectOptions) -> anyhow::Error {
-    let place = format!("{}:{}", options.get_host(), options.get_port());
-    anyhow::Error::from(error).context(format!("cannot connect to {place}"))
+fn explain(error: sqlx::Error, options: &PgConnectOptions, central: &Central) -> anyhow::Error {
+    let host = options.get_host();
+    let meaning = crate::tls::explain(&error, host, central.ca_file.is_some());
+    let error = anyhow::Error::from(error);
+    let error = match meaning {
+        Some(meaning) => error.context(meaning),
+        None => error,
+    };
+    error.context(format!("cannot connect to {host}:{}", options.get_port()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(url: &str, ca_file: Option<&str>) -> String {
+        let central = Central {
+            url: url.into(),
+            password_file: None,
+            ca_file: ca_file.map(Into::into),
+            client_auth: None,
+            batch_rows_max: 1000,
+            retry_s_max: 1,
+        };
+        let options = options(&central).expect("a valid address");
+        format!("{:?}", options.get_ssl_mode())
+    }
+
+    #[test]
+    fn another_machine_must_prove_its_name_unless_the_address_says_otherwise() {
+        assert_eq!(mode("postgres://a@central.example/p", None), "VerifyFull");
+        assert_eq!(mode("postgres://a@192.0.2.7:5433/p", None), "VerifyFull");
+        assert_eq!(mode("postgres://a@[2001:db8::1]/p", None), "VerifyFull");
+        // Not this machine, however much the name looks like it.
+        for host in ["localhost.example", "127.0.0.1.example"] {
+            assert_eq!(mode(&format!("postgres://a@{host}/p"), None), "VerifyFull");
+        }
+        for host in ["127.0.0.1", "localhost"] {
+            let url = format!("postgres://a@{host}/p");
+            assert_eq!(mode(&url, None), "Prefer");
+            assert_eq!(mode(&url, Some("ca.pem")), "VerifyFull");
+        }
+        let said = "postgres://a@central.example/p?sslmode=require";
+        assert_eq!(mode(said, None), "Require");
+        assert_eq!(mode(said, Some("ca.pem")), "Require");
+    }
 }
