@@ -28,8 +28,6 @@ use crate::{
 use link::{CHANNEL, Happening, Link, Message};
 use window::{Item, Window};
 
-/// An acknowledgement that takes longer than this will not come, s.
-const STALLED_S: u64 = 30;
 /// How long a stopping daemon waits for the broker, s.
 const FAREWELL_S_MAX: u64 = 5;
 
@@ -160,7 +158,7 @@ impl Publisher {
         let mut shown: HashMap<String, String> = HashMap::new();
         let mut newest = 0;
         let (mut farewell, mut deadline) = (false, None);
-        let stalled = Duration::from_secs(STALLED_S);
+        let stalled = Duration::from_secs(self.mqtt.silence_s_max);
         let mut acknowledged_at = tokio::time::Instant::now();
         let mut look = true;
         loop {
@@ -207,7 +205,7 @@ impl Publisher {
                     log::warn!("the broker did not take everything in time; the rest waits in the store");
                     return Ok(());
                 }
-                () = tokio::time::sleep_until(acknowledged_at + stalled), if !window.is_done() => anyhow::bail!("no acknowledgement for {STALLED_S} s"),
+                () = tokio::time::sleep_until(acknowledged_at + stalled), if !window.is_done() => anyhow::bail!("no acknowledgement for {} s", self.mqtt.silence_s_max),
             };
             // Acknowledgements come in bunches, and a bunch costs one commit.
             let mut done = Vec::new();

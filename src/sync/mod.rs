@@ -30,6 +30,7 @@ use crate::{
     },
 };
 pub use connect::connect;
+use connect::impatient;
 use layout::{columns, layouts};
 use meet::{Mark, Meeting, meet};
 pub use send::Sent;
@@ -60,13 +61,14 @@ impl Centre {
     /// Sends until the daemon stops.
     pub async fn run(mut self) {
         let mut stopping = self.stopping.clone();
+        let central = self.central.clone();
         let (mut failures, mut backoff_s) = (0u32, 1);
         loop {
             let mut served = false;
             let cause = tokio::select! {
                 // What is under way is given up; it starts over the next time.
                 _ = stopping.wait_for(|&stopping| stopping) => return,
-                ended = self.session(&mut served, failures > 0) => match ended {
+                ended = impatient(&central, self.session(&mut served, failures > 0)) => match ended {
                     Ok(()) => return,
                     Err(cause) => cause,
                 },
