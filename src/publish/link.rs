@@ -51,6 +51,26 @@ pub struct Message {
     pub acknowledged: bool,
 }
 
+impl Message {
+    /// A state, which the broker keeps.
+    pub fn retained(topic: String, payload: String) -> Self {
+        Self {
+            topic,
+            payload: payload.into_bytes(),
+            retain: true,
+            acknowledged: true,
+        }
+    }
+
+    /// An event, which is told once.
+    pub fn event(topic: String, payload: String) -> Self {
+        Self {
+            retain: false,
+            ..Self::retained(topic, payload)
+        }
+    }
+}
+
 /// The client's side of a connection.
 pub struct Link {
     client: Client,

@@ -108,6 +108,16 @@ impl Synced {
         !matches!(self, Self::Readings | Self::Journal)
     }
 
+    /// The keys that a row can ever have.
+    fn keys(self) -> (i64, i64) {
+        match self.keyed() {
+            // Up to the year 8814, which both ends can write.
+            Keyed::Minute(_) => (0, 2_500_000 * 86_400),
+            Keyed::Day => (0, 2_500_000),
+            Keyed::Id => (0, 1 << 40),
+        }
+    }
+
     /// The longest range of one entry, so that a batch can be cut between entries.
     fn span_max(self) -> i64 {
         match self.keyed() {
@@ -252,6 +262,14 @@ impl Store {
         Ok(())
     }
 
+    /// Notes that a batch up to `seq` is about to be committed at the central office.
+    pub fn note_sent(&mut self, seq: i64) -> anyhow::Result<()> {
+        self.connection
+            .prepare_cached("UPDATE central_sync SET sent = max(sent, ?)")?
+            .execute([seq])?;
+        Ok(())
+    }
+
     /// Notes why the central office does not take anything.
     pub fn note_trouble(&mut self, trouble: &str, now_s: i64) -> anyhow::Result<()> {
         self.connection
@@ -261,17 +279,29 @@ impl Store {
     }
 
     /// Puts every row of every table into the change log once more, oldest first, behind `after`; the newest entry's
-    /// number.
+    /// number. Where rows may go, all keys there can be are in it: the central office may have rows that this store never had.
     pub fn change_everything(&mut self, after: i64) -> anyhow::Result<i64> {
         self.changes.flush(&self.connection)?;
         self.changes.next_seq = self.changes.next_seq.max(after + 1);
         self.changes.newest.clear();
         for table in Synced::ALL {
-            if let Some((first, last)) = held(&self.connection, table)? {
-                self.changes.note_range(table, first, last);
+            let (least, most) = table.keys();
+            let (first, last) = match held(&self.connection, table)? {
+                Some((first, last)) => {
+                    self.changes.note_range(table, first, last);
+                    self.changes.flush(&self.connection)?;
+                    (first, last)
+                }
+                None => (most, least - table.unit()),
+            };
+            if table.loses_rows() {
+                for (first, last) in [(least, first - table.unit()), (last + table.unit(), most)] {
+                    if first <= last {
+                        self.changes.append(&self.connection, table, first, last)?;
+                    }
+                }
             }
         }
-        self.changes.flush(&self.connection)?;
         Ok(self.changes.next_seq - 1)
     }
 }
@@ -330,13 +360,15 @@ pub struct Standing {
     pub newest: i64,
     /// Entries up to here are no longer kept.
     pub pruned: i64,
+    /// Batches up to here were ever sent.
+    pub sent: i64,
 }
 
 /// Where this store and the central office stand.
 pub fn standing(connection: &Connection) -> anyhow::Result<Standing> {
     connection
         .query_row(
-            "SELECT epoch, acked, (SELECT max(seq) FROM changes), pruned FROM central_sync",
+            "SELECT epoch, acked, (SELECT max(seq) FROM changes), pruned, sent FROM central_sync",
             [],
             |row| {
                 let acked = row.get(1)?;
@@ -345,6 +377,7 @@ pub fn standing(connection: &Connection) -> anyhow::Result<Standing> {
                     acked,
                     newest: row.get::<_, Option<i64>>(2)?.unwrap_or(acked),
                     pruned: row.get(3)?,
+                    sent: row.get(4)?,
                 })
             },
         )

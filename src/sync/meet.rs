@@ -30,8 +30,8 @@ pub enum Meeting {
 /// Compares what the store knows with what the central office has.
 ///
 /// The smaller of the two marks counts: a central office that is behind was restored from a backup; one that is ahead took a
-/// batch whose confirmation was lost, or knows a future of this store that a restored box no longer has. Sending again what has
-/// arrived changes nothing.
+/// batch whose confirmation was lost. One that has what this store never sent knows a future of it that a restored box no longer
+/// has. Sending again what has arrived changes nothing.
 pub fn meet(standing: &Standing, centre: Option<&Mark>) -> Meeting {
     let Some(centre) = centre else {
         return Meeting::SendAll {
@@ -48,9 +48,9 @@ pub fn meet(standing: &Standing, centre: Option<&Mark>) -> Meeting {
         ));
     }
     let from = standing.acked.min(centre.last_rev);
-    if centre.last_rev > standing.newest {
+    if centre.last_rev > standing.sent {
         Meeting::SendAll {
-            after: centre.last_rev,
+            after: centre.last_rev.max(standing.newest),
             why: "this store is older than what the central office has",
         }
     } else if from < standing.pruned {
@@ -77,6 +77,7 @@ mod tests {
             acked,
             newest,
             pruned,
+            sent: acked + 1,
         };
         let mark = centre.map(|last_rev| Mark {
             epoch: "a".into(),
@@ -107,8 +108,9 @@ mod tests {
         // Wiped; never seen.
         check(7, 9, 3, None, &all(0));
         check(0, 9, 0, None, &all(0));
-        // The box was restored from a backup.
+        // The box was restored from a backup, and has gone on before it met the central office, or not.
         check(4, 6, 0, Some(8), &all(8));
+        check(4, 9, 0, Some(8), &all(9));
     }
 
     #[test]
@@ -118,6 +120,7 @@ mod tests {
             acked: 0,
             newest: 3,
             pruned: 0,
+            sent: 0,
         };
         let centre = Mark {
             epoch: "b".into(),

@@ -8,7 +8,7 @@
 mod connect;
 mod encode;
 mod layout;
-mod meet;
+pub(crate) mod meet;
 mod send;
 pub mod setup;
 pub mod verify;
@@ -163,6 +163,9 @@ impl Centre {
                     .await?;
             }
             let upto = batch.upto;
+            self.handle
+                .transact_async(move |store| store.note_sent(upto))
+                .await?;
             let reached = Mark {
                 epoch: standing.epoch.clone(),
                 last_rev: upto,
