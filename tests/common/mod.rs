@@ -4,12 +4,14 @@
 pub mod binary;
 pub mod certificates;
 pub mod csv;
+pub mod cuts;
 pub mod disk;
 pub mod expected;
 pub mod gateway;
 pub mod killing;
 pub mod ledger;
 pub mod mosquitto;
+pub mod mounting;
 pub mod panel;
 pub mod pieces;
 pub mod ports;
