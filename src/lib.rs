@@ -42,3 +42,4 @@ pub mod clock;
 pub mod config;
 pub mod logging;
 pub mod simulate;
+pub mod tls;

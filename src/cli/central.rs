@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{block_on, print_json, print_text};
 use crate::{
-    config::{Central, read_secret},
+    config::{CENTRAL_SILENCE_S_MAX, Central, read_secret},
     sync::{connect, setup},
 };
 
@@ -72,6 +72,7 @@ impl Init {
             client_auth: None,
             batch_rows_max: 1,
             retry_s_max: 1,
+            silence_s_max: CENTRAL_SILENCE_S_MAX as u64,
         };
         let mut connection = connect(&central).await?;
         let done = setup::init(&mut connection).await?;

@@ -33,6 +33,8 @@ pub struct Mqtt {
     pub client_auth: Option<(PathBuf, PathBuf)>,
     /// Longest wait between two attempts to connect, s.
     pub retry_s_max: u64,
+    /// Longest time for which the broker may leave everything unacknowledged, s.
+    pub silence_s_max: u64,
     /// Sparkplug B group; `None` leaves that face off.
     pub sparkplug_group: Option<String>,
     /// Home Assistant's discovery prefix; `None` leaves that face off.
@@ -63,10 +65,16 @@ pub struct Central {
     pub batch_rows_max: usize,
     /// Longest wait between two attempts, s.
     pub retry_s_max: u64,
+    /// Longest time for which the server may leave a request unanswered, s.
+    pub silence_s_max: u64,
 }
 
 /// Longest wait between two attempts where the config says nothing, s.
 const RETRY_S_MAX: i64 = 60;
+/// Longest silence of a broker where the config says nothing, s.
+const BROKER_SILENCE_S_MAX: i64 = 30;
+/// Longest silence of a central office where the config says nothing, s: a batch is a statement.
+pub(crate) const CENTRAL_SILENCE_S_MAX: i64 = 60;
 
 /// Who is called about alerts, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -190,6 +198,7 @@ pub(super) fn mqtt(root: &Section<'_>, folder: &Path) -> Option<Mqtt> {
         ca_file,
         client_auth,
         retry_s_max: mqtt.whole_in("retry_s_max", RETRY_S_MAX, 1..=3600) as u64,
+        silence_s_max: mqtt.whole_in("silence_s_max", BROKER_SILENCE_S_MAX, 1..=3600) as u64,
         sparkplug_group,
         home_assistant_prefix: topic("home_assistant_prefix"),
     };
@@ -274,6 +283,7 @@ pub(super) fn central(
         ca_file,
         batch_rows_max: central.whole_in("batch_rows_max", 50_000, 100..=1_000_000) as usize,
         retry_s_max: central.whole_in("retry_s_max", RETRY_S_MAX, 1..=3600) as u64,
+        silence_s_max: central.whole_in("silence_s_max", CENTRAL_SILENCE_S_MAX, 1..=3600) as u64,
     };
     central.finish();
     Some(believed)

@@ -14,6 +14,7 @@ use std::{
 use jiff::tz::TimeZone;
 use toml::de::DeTable;
 
+pub(crate) use delivery::CENTRAL_SILENCE_S_MAX;
 pub use delivery::{Central, Mqtt, MqttVersion, Notify, read_secret};
 pub use section::Fault;
 use section::{Report, Section};

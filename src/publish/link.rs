@@ -51,6 +51,26 @@ pub struct Message {
     pub acknowledged: bool,
 }
 
+impl Message {
+    /// A state, which the broker keeps.
+    pub fn retained(topic: String, payload: String) -> Self {
+        Self {
+            topic,
+            payload: payload.into_bytes(),
+            retain: true,
+            acknowledged: true,
+        }
+    }
+
+    /// An event, which is told once.
+    pub fn event(topic: String, payload: String) -> Self {
+        Self {
+            retain: false,
+            ..Self::retained(topic, payload)
+        }
+    }
+}
+
 /// The client's side of a connection.
 pub struct Link {
     client: Client,
@@ -263,6 +283,34 @@ fn happening5(event: v5::Event) -> anyhow::Result<Happening> {
         },
         _ => Happening::Other,
     })
+}
+
+/// Says what a failed connect means.
+pub fn explain(error: anyhow::Error, mqtt: &Mqtt) -> anyhow::Error {
+    let refused = error.downcast_ref().is_some_and(|error| {
+        use rumqttc::{ConnectReturnCode::*, ConnectionError};
+        matches!(
+            error,
+            ConnectionError::ConnectionRefused(BadUserNamePassword | NotAuthorized)
+        )
+    }) || error.downcast_ref().is_some_and(|error| {
+        use v5::{ConnectionError, mqttbytes::v5::ConnectReturnCode::*};
+        matches!(
+            error,
+            ConnectionError::ConnectionRefused(BadUserNamePassword | NotAuthorized)
+        )
+    });
+    let meaning = match &mqtt.username {
+        Some(user) if refused => Some(format!(
+            "the broker does not accept user {user:?} with the password in password_file"
+        )),
+        None if refused => Some("the broker demands username and password_file".into()),
+        _ => crate::tls::explain(error.as_ref(), &mqtt.host, mqtt.ca_file.is_some()),
+    };
+    match meaning {
+        Some(meaning) => error.context(meaning),
+        None => error,
+    }
 }
 
 fn login(mqtt: &Mqtt) -> anyhow::Result<Option<(String, String)>> {

@@ -4,9 +4,9 @@
 //! connection is thrown away and everything unacknowledged goes again, in order. Retained states all go again after each
 //! connect, so that a broker that lost its memory shows the truth.
 
-mod link;
+pub(crate) mod link;
 mod requests;
-mod window;
+pub(crate) mod window;
 
 use std::{collections::HashMap, path::PathBuf, time::Duration};
 
@@ -18,18 +18,16 @@ use crate::{
     clock::Clock,
     config::{Config, Mqtt},
     store::{
-        kpis, open_read_only,
+        Store, kpis, open_read_only,
         operators::Now,
-        outbox::{Face, SCHEMA, waiting_after},
-        states::{State, states},
+        outbox::{Face, SCHEMA, has_acknowledged, waiting_after},
+        states::states,
         writer::Handle,
     },
 };
-use link::{CHANNEL, Happening, Link, Message};
+use link::{Happening, Link, Message};
 use window::{Item, Window};
 
-/// An acknowledgement that takes longer than this will not come, s.
-const STALLED_S: u64 = 30;
 /// How long a stopping daemon waits for the broker, s.
 const FAREWELL_S_MAX: u64 = 5;
 
@@ -111,7 +109,7 @@ impl Publisher {
             "version": env!("CARGO_PKG_VERSION"),
             "started_at": started_at,
         });
-        retained((format!("{}/state", self.face.base), payload.to_string()))
+        Message::retained(format!("{}/state", self.face.base), payload.to_string())
     }
 
     async fn session(&mut self, started_at: &str, again: bool) -> Ended {
@@ -123,7 +121,7 @@ impl Publisher {
             Err(cause) => return failed(false)(cause),
         };
         if let Err(cause) = self.greet(&mut link).await {
-            return failed(false)(cause);
+            return failed(false)(link::explain(cause, &self.mqtt));
         }
         if again {
             log::info!(broker = self.mqtt.host.as_str(), port = self.mqtt.port; "connected to the broker again");
@@ -153,32 +151,38 @@ impl Publisher {
     /// Publishes what waits and what comes; returns when the daemon stops and the broker knows.
     async fn publish(&mut self, link: &mut Link, started_at: &str) -> anyhow::Result<()> {
         let store = open_read_only(&self.store)?;
+        if has_acknowledged(&store)? {
+            let taking_back = self
+                .handle
+                .transact_async(Store::take_back_acknowledgements);
+            if let Err(error) = taking_back.await {
+                log::debug!(cause = format!("{error:#}"); "cannot take back acknowledgements");
+            }
+        }
         let as_of = utc_text(self.clock.minute());
         link.subscribe(&format!("{}/cmd/+", self.face.base))?;
         let mut window = Window::default();
         window.queue(Item::State, self.state("online", started_at));
         let mut shown: HashMap<String, String> = HashMap::new();
-        let mut newest = 0;
         let (mut farewell, mut deadline) = (false, None);
-        let stalled = Duration::from_secs(STALLED_S);
+        let stalled = Duration::from_secs(self.mqtt.silence_s_max);
         let mut acknowledged_at = tokio::time::Instant::now();
         let mut look = true;
+        let mut done = Vec::new();
         loop {
             if window.is_done() {
                 acknowledged_at = tokio::time::Instant::now();
             }
-            if window.waiting() < CHANNEL {
-                for (id, topic, payload) in waiting_after(&store, newest, CHANNEL)? {
-                    newest = id;
-                    window.queue(Item::Outbox(id), event((topic, payload)));
-                }
-            }
+            window.refill(|after, most| waiting_after(&store, after, most))?;
             // Behind the events that brought them about.
             if std::mem::take(&mut look) {
                 let kpi = kpis::state(&store, &self.face, &mut self.calendar)?;
                 for (topic, payload) in states(&store, &self.face, &as_of)?.into_iter().chain(kpi) {
                     if shown.get(&topic) != Some(&payload) {
-                        window.queue(Item::State, retained((topic.clone(), payload.clone())));
+                        window.queue(
+                            Item::State,
+                            Message::retained(topic.clone(), payload.clone()),
+                        );
                         shown.insert(topic, payload);
                     }
                 }
@@ -191,7 +195,7 @@ impl Publisher {
             if stopping && deadline.is_none() {
                 deadline = Some(tokio::time::Instant::now() + Duration::from_secs(FAREWELL_S_MAX));
             }
-            window.send(link)?;
+            window.send(|message| link.publish(message))?;
             if farewell && window.is_done() {
                 return Ok(());
             }
@@ -207,10 +211,9 @@ impl Publisher {
                     log::warn!("the broker did not take everything in time; the rest waits in the store");
                     return Ok(());
                 }
-                () = tokio::time::sleep_until(acknowledged_at + stalled), if !window.is_done() => anyhow::bail!("no acknowledgement for {STALLED_S} s"),
+                () = tokio::time::sleep_until(acknowledged_at + stalled), if !window.is_done() => anyhow::bail!("no acknowledgement for {} s", self.mqtt.silence_s_max),
             };
             // Acknowledgements come in bunches, and a bunch costs one commit.
-            let mut done = Vec::new();
             let mut next = Some(happening);
             while let Some(happening) = next {
                 match happening? {
@@ -229,10 +232,17 @@ impl Publisher {
                 next = link.next_ready();
             }
             if !done.is_empty() {
-                let now_s = self.clock.now_s();
-                self.handle
-                    .transact_async(move |store| store.acknowledge(&done, now_s))
-                    .await?;
+                let (now_s, ids) = (self.clock.now_s(), done.clone());
+                let noting = self
+                    .handle
+                    .transact_async(move |store| store.acknowledge(&ids, now_s));
+                match noting.await {
+                    Ok(()) => done.clear(),
+                    // They are noted with the next ones; publishing goes on while the disk is full.
+                    Err(error) => {
+                        log::debug!(cause = format!("{error:#}"); "cannot note acknowledgements yet");
+                    }
+                }
             }
         }
     }
@@ -257,22 +267,6 @@ impl Publisher {
             Err(reason) => log::info!(request, id, reason; "a panel's request is refused"),
         }
         Ok(true)
-    }
-}
-
-fn retained((topic, payload): State) -> Message {
-    Message {
-        topic,
-        payload: payload.into_bytes(),
-        retain: true,
-        acknowledged: true,
-    }
-}
-
-fn event((topic, payload): (String, String)) -> Message {
-    Message {
-        retain: false,
-        ..retained((topic, payload))
     }
 }
 

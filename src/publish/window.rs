@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::link::{Link, Message};
+use super::link::{CHANNEL, Message};
+use crate::store::outbox::Waiting;
 
 /// Messages under way at once; fewer than the client's channel holds.
 const WINDOW: usize = 32;
@@ -22,6 +23,8 @@ pub struct Window {
     waiting: VecDeque<(Item, Message)>,
     requested: VecDeque<Item>,
     sent: HashMap<u16, Item>,
+    /// The newest message of the outbox that was taken up.
+    newest: i64,
 }
 
 impl Window {
@@ -39,9 +42,19 @@ impl Window {
         }
     }
 
-    /// Messages that have not been handed to the client.
-    pub fn waiting(&self) -> usize {
-        self.waiting.len()
+    /// Takes up what waits in the outbox behind what was taken up before, while there is room: `waiting_after` gives at most
+    /// so many messages behind an id.
+    pub fn refill(
+        &mut self,
+        waiting_after: impl FnOnce(i64, usize) -> anyhow::Result<Vec<Waiting>>,
+    ) -> anyhow::Result<()> {
+        if self.waiting.len() < CHANNEL {
+            for (id, topic, payload) in waiting_after(self.newest, CHANNEL)? {
+                self.newest = id;
+                self.queue(Item::Outbox(id), Message::event(topic, payload));
+            }
+        }
+        Ok(())
     }
 
     /// Whether everything is acknowledged.
@@ -50,12 +63,15 @@ impl Window {
     }
 
     /// Hands as much to the client as the window lets through.
-    pub fn send(&mut self, link: &Link) -> anyhow::Result<()> {
+    pub fn send(
+        &mut self,
+        mut publish: impl FnMut(Message) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
         while self.requested.len() + self.sent.len() < WINDOW {
             let Some((item, message)) = self.waiting.pop_front() else {
                 break;
             };
-            link.publish(message)?;
+            publish(message)?;
             self.requested.push_back(item);
         }
         Ok(())

@@ -5,11 +5,15 @@
 
 pub mod calls;
 pub mod changes;
+#[cfg(test)]
+mod cursor_model;
 mod files;
 pub mod journal;
 pub mod kpis;
 pub mod operators;
 pub mod outbox;
+#[cfg(test)]
+mod outbox_model;
 pub mod outgoing;
 pub mod ranges;
 mod readings;
@@ -270,5 +274,15 @@ impl Texts {
         self.text[11..13].copy_from_slice(&[b'0' + hour / 10, b'0' + hour % 10]);
         self.text[14..16].copy_from_slice(&[b'0' + minute / 10, b'0' + minute % 10]);
         std::str::from_utf8(&self.text).expect("digits and separators")
+    }
+}
+
+/// How often the model tests try: seldom in the test command, as often as `PROPTEST_CASES` says where that is set.
+#[cfg(test)]
+fn model_config() -> proptest::prelude::ProptestConfig {
+    use proptest::prelude::ProptestConfig;
+    match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => ProptestConfig::default(),
+        None => ProptestConfig::with_cases(24),
     }
 }

@@ -30,6 +30,15 @@ impl Store {
         Ok(())
     }
 
+    /// Takes back the acknowledgement of what is still kept: after a connect it goes again, and counts once the broker has it
+    /// once more. Otherwise the first acknowledgements after a long outage would take out what has not gone again yet.
+    pub fn take_back_acknowledgements(&mut self) -> anyhow::Result<()> {
+        self.connection
+            .prepare_cached("UPDATE mqtt_outbox SET acked_ts = NULL WHERE acked_ts IS NOT NULL")?
+            .execute([])?;
+        Ok(())
+    }
+
     /// Notes what the broker has acknowledged, and takes out what it has had for a while.
     pub fn acknowledge(&mut self, ids: &[i64], now_s: i64) -> anyhow::Result<()> {
         let mut statement = self
@@ -46,6 +55,13 @@ impl Store {
             .execute([now_s, KEPT_S])?;
         Ok(())
     }
+}
+
+/// Whether anything is still kept that the broker has acknowledged.
+pub fn has_acknowledged(connection: &Connection) -> anyhow::Result<bool> {
+    let mut statement = connection
+        .prepare_cached("SELECT 1 FROM mqtt_outbox WHERE acked_ts IS NOT NULL LIMIT 1")?;
+    Ok(statement.exists([])?)
 }
 
 /// A waiting message: id, topic, payload.

@@ -8,7 +8,7 @@
 mod connect;
 mod encode;
 mod layout;
-mod meet;
+pub(crate) mod meet;
 mod send;
 pub mod setup;
 pub mod verify;
@@ -35,6 +35,7 @@ use crate::{
     },
 };
 pub use connect::connect;
+use connect::impatient;
 use layout::{columns, layouts};
 use meet::{Mark, Meeting, meet};
 pub use send::Sent;
@@ -97,6 +98,7 @@ impl Centre {
     /// Sends until the daemon stops.
     pub async fn run(mut self) {
         let mut stopping = self.stopping.clone();
+        let central = self.central.clone();
         let (mut failures, mut backoff_s) = (0u32, 1);
         let mut block = Block::new(self.central.batch_rows_max);
         loop {
@@ -104,7 +106,7 @@ impl Centre {
             let cause = tokio::select! {
                 // What is under way is given up; it starts over the next time.
                 _ = stopping.wait_for(|&stopping| stopping) => return,
-                ended = self.session(&mut block, &mut served, failures > 0) => match ended {
+                ended = impatient(&central, self.session(&mut block, &mut served, failures > 0)) => match ended {
                     Ok(()) => return,
                     Err(cause) => cause,
                 },

@@ -34,6 +34,8 @@ pub struct Setup<'a> {
     pub port: Option<u16>,
     /// A second port, with TLS.
     pub tls: Option<Tls<'a>>,
+    /// A user and the password without which the broker does not take that user; who gives no name is welcome.
+    pub user: Option<(&'a str, &'a str)>,
     /// What it still knows after a kill.
     pub persistence: Persistence,
 }
@@ -145,6 +147,17 @@ impl Mosquitto {
         if geteuid().is_root() {
             // It would become another user, who cannot write here.
             config.push_str("user root\n");
+        }
+        if let Some((user, password)) = setup.user {
+            let file = folder.join("users");
+            let made = Command::new("mosquitto_passwd")
+                .args(["-b", "-c"])
+                .arg(&file)
+                .args([user, password])
+                .output()
+                .expect("mosquitto_passwd runs");
+            assert!(made.status.success(), "{made:?}");
+            config.push_str(&format!("password_file {}\n", file.display()));
         }
         let saved = match setup.persistence {
             Persistence::None => None,
