@@ -26,7 +26,7 @@ fn the_readmes_commands_exist() {
     assert!(readme.contains("cargo run --release -- demo") && readme.contains("\ntests/run\n"));
     assert!(read(".ci/run").contains("tests/run"));
     for verb in [
-        "demo", "run", "ingest", "check", "status", "rules", "simulate",
+        "demo", "run", "ingest", "check", "status", "rules", "simulate", "notify",
     ] {
         let help = Command::new(env!("CARGO_BIN_EXE_pumphouse"))
             .args([verb, "--help"])
@@ -46,6 +46,7 @@ fn every_module_of_the_architecture_notes_exists() {
         "rollups",
         "store",
         "publish",
+        "notify",
         "config",
         "simulate",
         "cli",

@@ -7,6 +7,7 @@ pub mod csv;
 pub mod disk;
 pub mod expected;
 pub mod gateway;
+pub mod hook;
 pub mod killing;
 pub mod ledger;
 pub mod mosquitto;
