@@ -26,6 +26,7 @@ use crate::{
     clock::Clock,
     config::Config,
     historian::watch::{Hint, Trouble, Watch},
+    notify::{Caller, Hook, hooks},
     pipeline::{Intake, Pipeline},
     publish::{self, Publisher},
     store::{
@@ -44,6 +45,9 @@ const ROWS_WORTH_A_WORD: u64 = 100;
 /// Keys that a running daemon cannot change: the store's rows depend on them.
 const NEED_RESTART: [&str; 3] = ["site.id", "site.timezone", "storage.path"];
 
+/// Keys whose values may hold a secret, in a path or an argument: they are not written into the log.
+const MAY_BE_SECRET: [&str; 2] = ["notify.webhook_url", "notify.command"];
+
 /// What the loop is told.
 enum Command {
     /// Something changed in a watched folder.
@@ -61,11 +65,14 @@ pub fn run(path: PathBuf, config: Config, clock: Clock) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start")?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         // Before anything else: a stop that comes early must be a clean one, too.
         let signals = Signals::listen()?;
         Daemon::start(path, config, clock)?.serve(signals).await
-    })
+    });
+    // A call that nobody answers does not hold up the stop; it goes again after the next start.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Chooses who does TLS's cryptography.
@@ -129,7 +136,7 @@ impl Daemon {
             log::info!(note = note.as_str(); "a setting has no effect");
         }
         let mut store = Store::open(&config.store, publish::face(&config))?;
-        store.set_call_plan(call_plan(&config));
+        store.set_call_plan(call_plan(&config, clock));
         let writer = Writer::start(store)?;
         let (handle, committed) = (writer.handle(), writer.commits());
         let pipeline = Pipeline::new(
@@ -244,6 +251,18 @@ impl Daemon {
             };
             tasks.push(("central", tokio::spawn(centre.run())));
         }
+        if let Some(notify) = &config.notify {
+            let caller = Caller {
+                hooks: hooks(notify),
+                site: config.site_id.clone(),
+                store: config.store.clone(),
+                handle: self.handle.clone(),
+                committed: self.committed.clone(),
+                stopping: stopping.clone(),
+                clock: self.clock,
+            };
+            tasks.push(("calls", tokio::spawn(caller.run())));
+        }
         Carriers { stop, tasks }
     }
 
@@ -280,6 +299,8 @@ impl Daemon {
             let (from, to) = (value(&self.config), value(&config));
             if NEED_RESTART.contains(&key.as_str()) {
                 log::warn!(key = key.as_str(), from, to; "the change needs a restart");
+            } else if MAY_BE_SECRET.contains(&key.as_str()) {
+                log::info!(key = key.as_str(); "config changed");
             } else {
                 log::info!(key = key.as_str(), from, to; "config changed");
             }
@@ -305,15 +326,14 @@ impl Daemon {
 }
 
 /// Whom to call, by the config.
-fn call_plan(config: &Config) -> Option<CallPlan> {
+fn call_plan(config: &Config, clock: Clock) -> Option<CallPlan> {
     let notify = config.notify.as_ref()?;
-    let webhook = notify.webhook_url.as_ref().map(|_| "webhook");
-    let command = (!notify.command.is_empty()).then_some("command");
     Some(CallPlan {
         site: (config.site_id.clone(), config.site_name.clone()),
-        hooks: webhook.into_iter().chain(command).collect(),
-        critical_escalate_min: notify.critical_escalate_min,
-        high_escalate_min: notify.high_escalate_min,
+        hooks: hooks(notify).iter().map(Hook::name).collect(),
+        critical_escalate_s: notify.critical_escalate_s,
+        high_escalate_s: notify.high_escalate_s,
+        clock,
     })
 }
 
@@ -427,7 +447,7 @@ impl PlantLoop {
 
     fn reload(&mut self, config: Config) -> anyhow::Result<()> {
         let face = publish::face(&config);
-        let calls = call_plan(&config);
+        let calls = call_plan(&config, self.clock);
         self.pipeline.writer().call(move |store| {
             store.set_face(face);
             store.set_call_plan(calls);

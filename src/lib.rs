@@ -13,7 +13,7 @@
 //! - `derive`, `rules`, `rollups`, `station`, `row` and `plant` are pure: no I/O, no clock, no randomness.
 //! - A row is stored before anything about it is published, and its file's position is stored with it.
 //! - Evaluating a minute twice changes nothing: the tables are a function of the set of records.
-//! - Only `store` speaks SQLite, only `publish` MQTT.
+//! - Only `store` speaks SQLite, only `publish` MQTT, only `notify` calls people.
 //! - Nothing here can write to a PLC.
 
 #![warn(missing_docs)]
@@ -27,6 +27,7 @@ pub mod tags;
 // The path of the data.
 pub mod derive;
 pub mod historian;
+pub mod notify;
 pub mod pipeline;
 pub mod publish;
 pub mod rollups;

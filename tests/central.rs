@@ -16,7 +16,7 @@ const DATABASE: &str = "plant";
 /// The site of [`Folder::configure`].
 const SITE: &str = "case";
 
-/// Sets up schema and writers, as the README says.
+/// Sets up schema and writers, as docs/delivery.md says.
 fn init(server: &Postgres, folder: &Folder, sites: &[&str]) {
     for site in sites {
         let secret = folder.store().with_file_name(format!("{site}-password"));

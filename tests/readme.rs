@@ -41,7 +41,7 @@ fn the_readmes_commands_exist() {
     assert!(read(".ci/run").contains("tests/run"));
     for verb in [
         "demo", "run", "ingest", "check", "status", "rules", "alarms", "verify", "resync",
-        "central", "simulate",
+        "central", "notify", "simulate",
     ] {
         let help = Command::new(env!("CARGO_BIN_EXE_pumphouse"))
             .args([verb, "--help"])
@@ -62,6 +62,7 @@ fn every_module_of_the_architecture_notes_exists() {
         "store",
         "publish",
         "sync",
+        "notify",
         "config",
         "simulate",
         "cli",

@@ -110,20 +110,24 @@ CREATE TABLE panel_requests (
     answer TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Calls to people: waiting until `due_ts`, then tried until the hook takes it, or given up.
+-- Calls to people: waiting until `next_ts`, then tried until the hook takes it, it is called off, or it is given up a day after
+-- `due_ts`. `noted_ts` is when the newest attempt ended.
 CREATE TABLE notifications (
     id INTEGER PRIMARY KEY,
     alert_id INTEGER NOT NULL,
     event_id TEXT NOT NULL,
     hook TEXT NOT NULL,
-    reason TEXT NOT NULL CHECK (reason IN ('raised', 'escalated', 'flood')),
+    reason TEXT NOT NULL CHECK (reason IN ('raised', 'escalated', 'flood', 'resolved', 'withdrawn')),
     payload TEXT NOT NULL,
     due_ts INTEGER NOT NULL,
+    next_ts INTEGER NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0,
     state TEXT NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'sent', 'cancelled', 'given_up')),
+    noted_ts INTEGER,
     detail TEXT
 ) STRICT;
-CREATE INDEX notifications_waiting ON notifications (due_ts) WHERE state = 'waiting';
+CREATE INDEX notifications_waiting ON notifications (hook, next_ts) WHERE state = 'waiting';
+CREATE INDEX notifications_alert ON notifications (alert_id);
 
 -- Rejects get a number, by which the central office takes them, and the time at which they were recorded.
 CREATE TABLE rejects (

@@ -1,5 +1,7 @@
 //! `pumphouse check`: what is wrong with a config.
 
+use std::{os::unix::fs::PermissionsExt, path::Path};
+
 use serde_json::json;
 
 use super::{ConfigFile, print_json, print_text};
@@ -60,6 +62,20 @@ impl Check {
                 );
             }
         }
+        if let Some(notify) = &config.notify {
+            for file in notify
+                .webhook_token_file
+                .iter()
+                .chain(&notify.webhook_ca_file)
+            {
+                anyhow::ensure!(
+                    file.exists(),
+                    "a file that [notify] names, {}, does not exist",
+                    file.display()
+                );
+            }
+            notes.extend(notify.command.first().and_then(|program| note_on(program)));
+        }
         notes.extend(config.notes.iter().cloned());
         if self.json {
             return print_json(&json!({ "config": path, "faults": [], "notes": notes }));
@@ -73,4 +89,21 @@ impl Check {
             .for_each(|note| text.push_str(&format!("  note: {note}\n")));
         print_text(&text)
     }
+}
+
+/// What stands in the way of starting a program; it may still be installed.
+fn note_on(program: &str) -> Option<String> {
+    let is_executable = |path: &Path| {
+        path.metadata()
+            .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+    };
+    let search = std::env::var_os("PATH").unwrap_or_default();
+    let found = if program.contains('/') {
+        is_executable(Path::new(program))
+    } else {
+        std::env::split_paths(&search).any(|folder| is_executable(&folder.join(program)))
+    };
+    (!found).then(|| {
+        format!("notify.command: {program} is not there or not executable; calls wait until it is")
+    })
 }

@@ -8,6 +8,7 @@ mod check;
 #[cfg(feature = "demo-broker")]
 mod demo;
 mod ingest;
+mod notify;
 pub use simulate::simulated_config;
 mod rules;
 mod run;
@@ -56,6 +57,7 @@ enum Verb {
     Status(status::Status),
     Rules(rules::Rules),
     Alarms(alarms::Alarms),
+    Notify(notify::Notify),
     Verify(verify::Verify),
     Resync(verify::Resync),
     Central(central::CentralOffice),
@@ -88,6 +90,7 @@ pub fn main() -> ExitCode {
         Verb::Status(verb) => verb.run(),
         Verb::Rules(verb) => verb.run(),
         Verb::Alarms(verb) => verb.run(),
+        Verb::Notify(verb) => verb.run(),
         Verb::Verify(verb) => verb.run(),
         Verb::Resync(verb) => verb.run(),
         Verb::Central(verb) => verb.run(),

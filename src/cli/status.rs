@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{ConfigFile, print_json, print_text};
 use crate::{
     clock::Clock,
-    store::view::{Central, Table, View},
+    store::view::{Calls, Central, Table, View},
 };
 
 /// Days of suppressed raises shown.
@@ -17,7 +17,7 @@ const SUPPRESSED_MAX: usize = 12;
 /// Show how the station and its store stand
 ///
 /// Reads the store beside a running daemon: age of the newest sample, rows, rejects, messages waiting for the broker,
-/// open alerts.
+/// calls to people, open alerts.
 #[derive(clap::Args)]
 pub struct Status {
     #[command(flatten)]
@@ -57,6 +57,10 @@ impl Status {
             Some(_) => Some(view.central(&config.store, Clock::Wall.now_s())?),
             None => None,
         };
+        let calls = match &config.notify {
+            Some(_) => Some(view.calls(Clock::Wall.now_s())?),
+            None => None,
+        };
         if self.json {
             return print_json(&json!({
                 "site": config.site_id,
@@ -71,6 +75,7 @@ impl Status {
                 "disk_days_left": disk.days_left,
                 "central": central,
                 "mqtt": config.mqtt.as_ref().map(|_| json!({ "messages_waiting": waiting })),
+                "calls": calls,
                 "open_alerts": open,
                 "held_alarms": held,
                 "suppressed_min": suppressed,
@@ -102,6 +107,9 @@ impl Status {
             None => writeln!(text, "broker   none in the config")?,
         }
         writeln!(text, "central  {}", describe(central.as_ref()))?;
+        if let Some(calls) = &calls {
+            writeln!(text, "calls    {}", tell(calls))?;
+        }
         writeln!(text, "disk     {disk}")?;
         writeln!(text, "alerts   {} open", open.len())?;
         for alert in &open {
@@ -201,6 +209,22 @@ fn describe(central: Option<&Central>) -> String {
         ));
     }
     if let Some(trouble) = &central.trouble {
+        text.push_str(&format!("\n         {trouble}"));
+    }
+    text
+}
+
+fn tell(calls: &Calls) -> String {
+    let mut text = format!("{} waiting", calls.waiting);
+    if calls.escalations_ahead > 0 {
+        text.push_str(&format!(", {} to escalate", calls.escalations_ahead));
+    }
+    match &calls.last_taken {
+        Some(at) => text.push_str(&format!(", last one taken {at}")),
+        None => text.push_str(", none taken yet"),
+    }
+    text.push_str(&format!(", {} given up", calls.given_up));
+    if let Some(trouble) = &calls.trouble {
         text.push_str(&format!("\n         {trouble}"));
     }
     text

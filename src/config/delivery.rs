@@ -1,12 +1,14 @@
 //! Where things are delivered: the broker, the central office, the people on call.
 
 use std::{
+    net::IpAddr,
     path::{Path, PathBuf},
     str::FromStr,
 };
 
 use anyhow::Context;
 use sqlx::postgres::PgConnectOptions;
+use ureq::http::Uri;
 
 use super::section::Section;
 
@@ -87,10 +89,10 @@ pub struct Notify {
     pub webhook_ca_file: Option<PathBuf>,
     /// Program and arguments; gets the alert as JSON on its standard input.
     pub command: Vec<String>,
-    /// A CRITICAL alert is called out at once, and once more when it is not acknowledged after this, min.
-    pub critical_escalate_min: i64,
-    /// A HIGH alert is called out when it is not acknowledged after this, min.
-    pub high_escalate_min: i64,
+    /// A CRITICAL alert is called out at once, and once more when it is not acknowledged after this, s.
+    pub critical_escalate_s: i64,
+    /// A HIGH alert is called out when it is not acknowledged after this, s.
+    pub high_escalate_s: i64,
 }
 
 /// Paths of a section: a plain file, and a secret, whose bare name may be that of a systemd credential.
@@ -290,7 +292,7 @@ pub(super) fn central(
 }
 
 /// Reads `[notify]`.
-pub(super) fn notify(root: &Section<'_>, folder: &Path) -> Option<Notify> {
+pub(super) fn notify(root: &Section<'_>, folder: &Path, notes: &mut Vec<String>) -> Option<Notify> {
     let notify = root.section("notify");
     if !notify.is_present() {
         return None;
@@ -299,18 +301,32 @@ pub(super) fn notify(root: &Section<'_>, folder: &Path) -> Option<Notify> {
         section: &notify,
         folder,
     };
+    let seconds = |key: &str, default_min: f64| {
+        let min = notify.number_in(key, default_min, 0.01..=1440.0);
+        (min * 60.0).ceil() as i64
+    };
+    let mut command = notify.texts("command").unwrap_or_default();
+    if let Some(program) = command.first_mut() {
+        if program.is_empty() {
+            notify.fault("command", "names no program");
+        } else if program.contains('/') {
+            // A bare name is looked up in PATH; a path counts from the config's folder, like all others.
+            *program = folder.join(&*program).to_string_lossy().into_owned();
+        }
+    }
     let believed = Notify {
         webhook_url: notify.text("webhook_url"),
         webhook_token_file: files.secret("webhook_token_file"),
         webhook_ca_file: files.file("webhook_ca_file"),
-        command: notify.texts("command").unwrap_or_default(),
-        critical_escalate_min: notify.whole_in("critical_escalate_min", 5, 1..=1440),
-        high_escalate_min: notify.whole_in("high_escalate_min", 30, 1..=1440),
+        command,
+        critical_escalate_s: seconds("critical_escalate_min", 5.0),
+        high_escalate_s: seconds("high_escalate_min", 30.0),
     };
-    if let Some(url) = &believed.webhook_url
-        && !(url.starts_with("http://") || url.starts_with("https://"))
-    {
-        notify.fault("webhook_url", "must begin with http:// or https://");
+    if let Some(url) = &believed.webhook_url {
+        match webhook_fault(url) {
+            Some(what) => notify.fault("webhook_url", what),
+            None => notes.extend(webhook_note(url)),
+        }
     }
     if believed.webhook_url.is_none() && believed.command.is_empty() {
         notify.fault(
@@ -320,6 +336,35 @@ pub(super) fn notify(root: &Section<'_>, folder: &Path) -> Option<Notify> {
     }
     notify.finish();
     Some(believed)
+}
+
+/// What is wrong with a webhook's address. It is not told itself: it may be a secret.
+fn webhook_fault(url: &str) -> Option<&'static str> {
+    let Ok(uri) = url.parse::<Uri>() else {
+        return Some("is no address; write \"https://host/path\"");
+    };
+    if !matches!(uri.scheme_str(), Some("http" | "https")) {
+        return Some("must begin with http:// or https://");
+    }
+    if uri
+        .authority()
+        .is_some_and(|host| host.as_str().contains('@'))
+    {
+        return Some(
+            "has a login in it; put a bearer token into a file and name that as webhook_token_file",
+        );
+    }
+    None
+}
+
+fn webhook_note(url: &str) -> Option<String> {
+    let uri: Uri = url.parse().ok()?;
+    let host = uri.host()?;
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse();
+    let is_local = host == "localhost" || address.is_ok_and(|ip: IpAddr| ip.is_loopback());
+    (uri.scheme_str() == Some("http") && !is_local).then(|| {
+        "notify.webhook_url is http:// to another machine: whoever is on the way can read the calls and their token".into()
+    })
 }
 
 /// A systemd credential of this name, if there is one.

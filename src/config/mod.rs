@@ -167,7 +167,7 @@ fn believe(root: &Section<'_>, folder: &Path, text: &str) -> Config {
     let historian = historian(root, folder, &mut notes);
     let mqtt = delivery::mqtt(root, folder);
     let central = delivery::central(root, folder, &mut notes);
-    let notify = delivery::notify(root, folder);
+    let notify = delivery::notify(root, folder, &mut notes);
     let later = later::check(root).into_iter();
     notes.extend(
         later.map(|section| format!("[{section}] is checked but not used by this version")),
@@ -460,6 +460,65 @@ mod tests {
             least.historian.scan_interval_s,
             sample.historian.scan_interval_s
         );
+    }
+
+    /// The sample with a section that is commented out in it, which is the last one.
+    fn sample_with(section: &str) -> String {
+        let at = SAMPLE.find(&format!("# [{section}]")).expect("it is there");
+        let lines = SAMPLE[at..].lines().map(|line| &line[2.min(line.len())..]);
+        let lines: Vec<_> = lines.collect();
+        format!("{}{}\n", &SAMPLE[..at], lines.join("\n"))
+    }
+
+    #[test]
+    fn the_sample_of_the_calls_is_their_default() {
+        let sample = sample_with("notify");
+        let sample = Config::parse(&sample, Path::new("/plant")).expect("it loads");
+        let least = format!("{SAMPLE}[notify]\ncommand = [\"hooks/call\"]\n");
+        let least = Config::parse(&least, Path::new("/plant")).expect("it loads");
+        let escalation = |config: &Config| {
+            let notify = config.notify.as_ref().expect("calls");
+            (notify.critical_escalate_s, notify.high_escalate_s)
+        };
+        assert_eq!(escalation(&sample), (300, 1800));
+        assert_eq!(escalation(&least), (300, 1800));
+        assert_eq!(
+            least.notify.map(|notify| notify.command),
+            Some(vec!["/plant/hooks/call".into()]),
+            "a path counts from the config's folder"
+        );
+        assert!(sample.notes.is_empty(), "{:?}", sample.notes);
+    }
+
+    #[test]
+    fn refuses_calls_that_cannot_be_and_notes_those_that_others_can_read() {
+        for (lines, what) in [
+            ("", "at least one of them"),
+            ("webhook_url = \"alarms.example\"", "must begin with"),
+            ("webhook_url = \"https://\"", "is no address"),
+            (
+                "webhook_url = \"https://a:b@alarms.example/\"",
+                "has a login",
+            ),
+            ("command = [\"\"]", "names no program"),
+            ("command = [\"x\"]\nhigh_escalate_min = 0", "between 0.01"),
+        ] {
+            let faults = faults(&format!("{SAMPLE}[notify]\n{lines}\n"));
+            assert!(
+                faults.iter().any(|fault| fault.contains(what)),
+                "{lines}: {faults:?}"
+            );
+        }
+        for (url, notes) in [
+            ("http://alarms.example/", 1),
+            ("http://127.0.0.1:80/", 0),
+            ("http://[::1]/", 0),
+            ("https://alarms.example/", 0),
+        ] {
+            let text = format!("{SAMPLE}[notify]\nwebhook_url = \"{url}\"\n");
+            let config = Config::parse(&text, Path::new("/plant")).expect("it loads");
+            assert_eq!(config.notes.len(), notes, "{url}");
+        }
     }
 
     #[test]

@@ -53,12 +53,20 @@ pub enum What {
 }
 
 impl What {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Raised => "raised",
             Self::Resolved => "resolved",
             Self::Reopened => "reopened",
             Self::Withdrawn => "withdrawn",
+        }
+    }
+
+    /// The id of this event of an alert, given the alert's name.
+    pub(super) fn event_id(self, alert: &str, minute: Minute) -> String {
+        match self {
+            Self::Raised => alert.to_owned(),
+            what => format!("{alert}.{}.{}", what.name(), stamp(minute)),
         }
     }
 }
@@ -166,10 +174,7 @@ impl Store {
             .optional()?;
         let Some(alert) = alert else { return Ok(()) };
         let name = alert_name(told.rule, told.subject, told.raised);
-        let event_id = match told.what {
-            What::Raised => name.clone(),
-            what => format!("{name}.{}.{}", what.name(), stamp(told.minute)),
-        };
+        let event_id = told.what.event_id(&name, told.minute);
         let is_news = told.what == What::Raised && !told.backfilled;
         let raises = if is_news {
             self.raises_until(told.minute)?
@@ -195,10 +200,17 @@ impl Store {
         };
         self.journal(&entry)?;
         match told.what {
-            What::Raised if is_news => self.plan_calls(&entry)?,
-            What::Resolved => self.cancel_calls(id, "resolved")?,
-            What::Withdrawn => self.cancel_calls(id, "withdrawn")?,
-            _ => {}
+            What::Raised | What::Reopened => {
+                self.cancel_farewells(id)?;
+                if !told.backfilled {
+                    self.plan_calls(&entry)?;
+                }
+            }
+            // Also when that is history: who was called is waiting to hear it.
+            What::Resolved | What::Withdrawn => {
+                self.cancel_calls(id, told.what.name())?;
+                self.plan_farewells(id, told.what, told.minute, self.calls_now_s())?;
+            }
         }
         if is_news && raises > FLOOD_RAISES && self.flood_since()?.is_none() {
             self.announce_flood(told, raises)?;

@@ -3,6 +3,8 @@
 //! *Invariants.* A step's rows, alerts, read positions and messages are committed together or not at all. A commit is
 //! on the disk when it returns (`synchronous = FULL`). Positions move only with the rows that were read up to them.
 
+#[cfg(test)]
+mod call_tests;
 pub mod calls;
 pub mod changes;
 #[cfg(test)]
@@ -103,6 +105,11 @@ pub struct Step {
 /// An alert's id: the same data gives the same id.
 pub fn alert_id(minute: Minute, rule: usize, subject: Subject) -> i64 {
     minute * 512 + rule as i64 * 8 + subject.map_or(0, |pump| pump as i64 + 1)
+}
+
+/// The minute of the raise in an alert's id.
+fn minute_of(alert_id: i64) -> Minute {
+    alert_id.div_euclid(512)
 }
 
 /// A session's id: the same data gives the same id.

@@ -64,6 +64,21 @@ pub struct Central {
     pub trouble: Option<String>,
 }
 
+/// How the calls to people stand.
+#[derive(Debug, serde::Serialize)]
+pub struct Calls {
+    /// Calls that are due and that no hook has taken yet.
+    pub waiting: i64,
+    /// Escalations that come unless somebody sees to their alert.
+    pub escalations_ahead: i64,
+    /// Calls that no hook has taken for a day.
+    pub given_up: i64,
+    /// When a hook last took one, UTC; `None` for never.
+    pub last_taken: Option<String>,
+    /// Why the newest call that waits was not taken.
+    pub trouble: Option<String>,
+}
+
 /// Totals over all files.
 #[derive(Debug, Default, serde::Serialize)]
 pub struct Totals {
@@ -175,6 +190,36 @@ impl View {
             confirmed_min_ago: acked_ts.map(|ts| (now_s - ts).max(0) / 60),
             trouble,
         })
+    }
+
+    /// How the calls to people stand.
+    pub fn calls(&self, now_s: i64) -> anyhow::Result<Calls> {
+        let trouble = self
+            .connection
+            .query_row(
+                "SELECT hook || ': ' || detail FROM notifications WHERE state = 'waiting' AND attempts > 0 \
+                 ORDER BY noted_ts DESC LIMIT 1",
+                [],
+                |row| row.get(0),
+            )
+            .optional()?;
+        Ok(self.connection.query_row(
+            "SELECT count(*) FILTER (WHERE state = 'waiting' AND due_ts <= ?1), \
+             count(*) FILTER (WHERE state = 'waiting' AND due_ts > ?1), count(*) FILTER (WHERE state = 'given_up'), \
+             max(noted_ts) FILTER (WHERE state = 'sent') FROM notifications",
+            [now_s],
+            |row| {
+                Ok(Calls {
+                    waiting: row.get(0)?,
+                    escalations_ahead: row.get(1)?,
+                    given_up: row.get(2)?,
+                    last_taken: row
+                        .get::<_, Option<i64>>(3)?
+                        .map(|ts| utc_text(ts.div_euclid(60))),
+                    trouble,
+                })
+            },
+        )?)
     }
 
     /// Bytes that a day of rows takes, on the average of the store; `None` without a day of rows.

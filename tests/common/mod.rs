@@ -9,6 +9,7 @@ pub mod cuts;
 pub mod disk;
 pub mod expected;
 pub mod gateway;
+pub mod hook;
 pub mod killing;
 pub mod ledger;
 pub mod mosquitto;
