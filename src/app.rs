@@ -27,7 +27,7 @@ use crate::{
     config::Config,
     historian::watch::{Hint, Trouble, Watch},
     pipeline::{Intake, Pipeline},
-    publish::{self, Publisher},
+    publish::{self, HomeAssistant, Publisher},
     store::{
         Store,
         calls::CallPlan,
@@ -229,6 +229,7 @@ impl Daemon {
                 calendar: Calendar::new(config.plant.zone.clone()),
                 shelve_max_min: config.shelve_max_min,
                 clock: self.clock,
+                home_assistant: HomeAssistant::of(config),
             };
             tasks.push(("mqtt", tokio::spawn(publisher.run())));
         }
