@@ -27,7 +27,7 @@ use crate::{
     config::Config,
     historian::watch::{Hint, Trouble, Watch},
     pipeline::{Intake, Pipeline},
-    publish::{self, HomeAssistant, Publisher},
+    publish::{self, HomeAssistant, Publisher, sparkplug::Node},
     store::{
         Store,
         calls::CallPlan,
@@ -219,6 +219,19 @@ impl Daemon {
         let config = &self.config;
         let mut tasks = Vec::new();
         if let Some((mqtt, face)) = config.mqtt.clone().zip(publish::face(config)) {
+            if let Some(group) = mqtt.sparkplug_group.clone() {
+                let node = Node {
+                    mqtt: mqtt.clone(),
+                    group,
+                    face: face.clone(),
+                    store: config.store.clone(),
+                    committed: self.committed.clone(),
+                    stopping: stopping.clone(),
+                    calendar: Calendar::new(config.plant.zone.clone()),
+                    clock: self.clock,
+                };
+                tasks.push(("sparkplug", tokio::spawn(node.run())));
+            }
             let publisher = Publisher {
                 mqtt,
                 face,

@@ -7,6 +7,7 @@
 mod home_assistant;
 mod link;
 mod requests;
+pub mod sparkplug;
 mod window;
 
 pub use home_assistant::HomeAssistant;
