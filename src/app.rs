@@ -28,7 +28,7 @@ use crate::{
     historian::watch::{Hint, Trouble, Watch},
     notify::{Caller, Hook, hooks},
     pipeline::{Intake, Pipeline},
-    publish::{self, Publisher},
+    publish::{self, HomeAssistant, Publisher, sparkplug::Node},
     store::{
         Store,
         calls::CallPlan,
@@ -226,6 +226,19 @@ impl Daemon {
         let config = &self.config;
         let mut tasks = Vec::new();
         if let Some((mqtt, face)) = config.mqtt.clone().zip(publish::face(config)) {
+            if let Some(group) = mqtt.sparkplug_group.clone() {
+                let node = Node {
+                    mqtt: mqtt.clone(),
+                    group,
+                    face: face.clone(),
+                    store: config.store.clone(),
+                    committed: self.committed.clone(),
+                    stopping: stopping.clone(),
+                    calendar: Calendar::new(config.plant.zone.clone()),
+                    clock: self.clock,
+                };
+                tasks.push(("sparkplug", tokio::spawn(node.run())));
+            }
             let publisher = Publisher {
                 mqtt,
                 face,
@@ -236,6 +249,7 @@ impl Daemon {
                 calendar: Calendar::new(config.plant.zone.clone()),
                 shelve_max_min: config.shelve_max_min,
                 clock: self.clock,
+                home_assistant: HomeAssistant::of(config),
             };
             tasks.push(("mqtt", tokio::spawn(publisher.run())));
         }

@@ -39,6 +39,8 @@ pub struct Mqtt {
     pub silence_s_max: u64,
     /// Sparkplug B group; `None` leaves that face off.
     pub sparkplug_group: Option<String>,
+    /// The Sparkplug host that must be online before the station shows itself there; `None` waits for nobody.
+    pub sparkplug_primary_host: Option<String>,
     /// Home Assistant's discovery prefix; `None` leaves that face off.
     pub home_assistant_prefix: Option<String>,
 }
@@ -179,15 +181,17 @@ pub(super) fn mqtt(root: &Section<'_>, folder: &Path) -> Option<Mqtt> {
     };
     let ca_file = files.file("ca_file");
     let client_auth = files.client_auth(ca_file.as_ref());
-    let sparkplug_group = topic("sparkplug_group");
-    if sparkplug_group
-        .as_ref()
-        .is_some_and(|group| group.contains('/'))
-    {
-        mqtt.fault(
-            "sparkplug_group",
-            "must be one topic level, without a slash",
-        );
+    let level = |key: &str| {
+        let level = topic(key);
+        if level.as_ref().is_some_and(|level| level.contains('/')) {
+            mqtt.fault(key, "must be one topic level, without a slash");
+        }
+        level
+    };
+    let sparkplug_group = level("sparkplug_group");
+    let sparkplug_primary_host = level("sparkplug_primary_host");
+    if sparkplug_primary_host.is_some() && sparkplug_group.is_none() {
+        mqtt.fault("sparkplug_primary_host", "needs sparkplug_group");
     }
     let believed = Mqtt {
         host,
@@ -202,6 +206,7 @@ pub(super) fn mqtt(root: &Section<'_>, folder: &Path) -> Option<Mqtt> {
         retry_s_max: mqtt.whole_in("retry_s_max", RETRY_S_MAX, 1..=3600) as u64,
         silence_s_max: mqtt.whole_in("silence_s_max", BROKER_SILENCE_S_MAX, 1..=3600) as u64,
         sparkplug_group,
+        sparkplug_primary_host,
         home_assistant_prefix: topic("home_assistant_prefix"),
     };
     if !tls && (believed.ca_file.is_some() || believed.client_auth.is_some()) {

@@ -4,9 +4,13 @@
 //! connection is thrown away and everything unacknowledged goes again, in order. Retained states all go again after each
 //! connect, so that a broker that lost its memory shows the truth.
 
+mod home_assistant;
 pub(crate) mod link;
 mod requests;
+pub mod sparkplug;
 pub(crate) mod window;
+
+pub use home_assistant::HomeAssistant;
 
 use std::{collections::HashMap, path::PathBuf, time::Duration};
 
@@ -59,6 +63,8 @@ pub struct Publisher {
     pub shelve_max_min: i64,
     /// For the time in `state`.
     pub clock: Clock,
+    /// What Home Assistant is told, if that face is on.
+    pub home_assistant: Option<HomeAssistant>,
 }
 
 /// How a connection ended.
@@ -163,6 +169,10 @@ impl Publisher {
         link.subscribe(&format!("{}/cmd/+", self.face.base))?;
         let mut window = Window::default();
         window.queue(Item::State, self.state("online", started_at));
+        if let Some(home) = &self.home_assistant {
+            link.subscribe(&home.status_topic)?;
+            introduce(home, &mut window);
+        }
         let mut shown: HashMap<String, String> = HashMap::new();
         let (mut farewell, mut deadline) = (false, None);
         let stalled = Duration::from_secs(self.mqtt.silence_s_max);
@@ -224,6 +234,13 @@ impl Publisher {
                             done.push(id);
                         }
                     }
+                    Happening::Message { topic, payload } if self.is_home(&topic) => {
+                        if let Some(home) = &self.home_assistant
+                            && payload == b"online"
+                        {
+                            introduce(home, &mut window);
+                        }
+                    }
                     Happening::Message { topic, payload } => {
                         look |= self.answer(&topic, &payload).await?;
                     }
@@ -247,6 +264,12 @@ impl Publisher {
         }
     }
 
+    /// Whether Home Assistant speaks of itself on the topic.
+    fn is_home(&self, topic: &str) -> bool {
+        let home = self.home_assistant.as_ref();
+        home.is_some_and(|home| home.status_topic == topic)
+    }
+
     /// Answers a request from a panel; whether there was one.
     async fn answer(&mut self, topic: &str, payload: &[u8]) -> anyhow::Result<bool> {
         let verb = topic.rsplit('/').next().unwrap_or_default();
@@ -267,6 +290,13 @@ impl Publisher {
             Err(reason) => log::info!(request, id, reason; "a panel's request is refused"),
         }
         Ok(true)
+    }
+}
+
+/// Queues what Home Assistant must know of us: after a connect, and when it has started anew.
+fn introduce(home: &HomeAssistant, window: &mut Window) {
+    for (topic, payload) in home.discovery.iter().cloned() {
+        window.queue(Item::State, Message::retained(topic, payload));
     }
 }
 

@@ -107,7 +107,9 @@ pub fn state(
     };
     let day = calendar.local(newest).day();
     let date = date_text(day);
-    let mut statement = connection.prepare_cached("SELECT * FROM kpi_daily WHERE date = ?")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT k.*, d.total_flow, d.total_kwh FROM kpi_daily k JOIN daily_summary d ON d.date = k.date WHERE k.date = ?",
+    )?;
     let columns: Vec<String> = statement
         .column_names()
         .into_iter()
@@ -135,6 +137,20 @@ pub fn state(
     payload.insert("date".into(), date.into());
     let alarms = alarm_day(connection, calendar, day, newest)?;
     payload.insert("alarms".into(), as_json(&alarms));
+    payload.insert("open_by_severity".into(), open_by_severity(connection)?);
     let topic = format!("{}/kpi", face.base);
     Ok(Some((topic, Value::Object(payload).to_string())))
+}
+
+/// How many alerts are open, by the severity they were raised with.
+fn open_by_severity(connection: &Connection) -> anyhow::Result<Value> {
+    let mut open = json!({ "INFO": 0, "WARNING": 0, "HIGH": 0, "CRITICAL": 0 });
+    let mut statement = connection.prepare_cached(
+        "SELECT severity, count(*) FROM alerts_log WHERE resolved = 0 GROUP BY severity",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        open[row.get_ref(0)?.as_str()?] = row.get::<_, i64>(1)?.into();
+    }
+    Ok(open)
 }

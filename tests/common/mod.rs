@@ -19,6 +19,7 @@ pub mod pieces;
 pub mod ports;
 pub mod postgres;
 pub mod proxy;
+pub mod sparkplug;
 pub mod station;
 pub mod tables;
 pub mod tampering;

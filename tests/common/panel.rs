@@ -60,15 +60,20 @@ impl Shared {
 impl Panel {
     /// A panel that hears what is said while it is connected, and what is retained whenever it connects.
     pub fn connect(port: u16) -> Self {
-        Self::connect_as(port, true)
+        Self::connect_as(port, true, EVERYTHING)
+    }
+
+    /// A panel that hears other topics than those of the product.
+    pub fn hearing(port: u16, filter: &'static str) -> Self {
+        Self::connect_as(port, true, filter)
     }
 
     /// A panel whose session the broker keeps: what is said while it is away comes later.
     pub fn connect_persistent(port: u16) -> Self {
-        Self::connect_as(port, false)
+        Self::connect_as(port, false, EVERYTHING)
     }
 
-    fn connect_as(port: u16, clean_session: bool) -> Self {
+    fn connect_as(port: u16, clean_session: bool, filter: &'static str) -> Self {
         static PANELS: AtomicU32 = AtomicU32::new(0);
         let number = PANELS.fetch_add(1, Ordering::Relaxed);
         let id = format!("panel-{}-{number}", std::process::id());
@@ -82,7 +87,7 @@ impl Panel {
             shared: shared.clone(),
             client: client.clone(),
         };
-        std::thread::spawn(move || listen(connection, &client, &shared, &subscribed));
+        std::thread::spawn(move || listen(connection, &client, filter, &shared, &subscribed));
         ready
             .recv_timeout(DEADLINE)
             .expect("the broker takes the subscription");
@@ -142,6 +147,7 @@ impl Drop for Panel {
 fn listen(
     mut connection: Connection,
     client: &Client,
+    filter: &str,
     shared: &Shared,
     subscribed: &mpsc::Sender<()>,
 ) {
@@ -151,7 +157,7 @@ fn listen(
         }
         match event {
             Ok(Event::Incoming(Packet::ConnAck(_))) => client
-                .try_subscribe(EVERYTHING, QoS::AtLeastOnce)
+                .try_subscribe(filter, QoS::AtLeastOnce)
                 .expect("room in the channel"),
             // Nobody waits for any but the first.
             Ok(Event::Incoming(Packet::SubAck(_))) => drop(subscribed.send(())),
