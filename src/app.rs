@@ -10,7 +10,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::Context;
@@ -33,6 +33,7 @@ use crate::{
         Store,
         calls::CallPlan,
         operators::Now,
+        reserve::Reserve,
         writer::{Handle, Writer},
     },
     sync::Centre,
@@ -40,10 +41,17 @@ use crate::{
 
 /// How long to wait before the store is tried again after a failure, s.
 const STORE_RETRY_S: u64 = 5;
+/// Between two looks whether the reserve can be made again.
+const RESERVE_LOOK: Duration = Duration::from_secs(10);
 /// Rows in one pass from which a word about them is due.
 const ROWS_WORTH_A_WORD: u64 = 100;
-/// Keys that a running daemon cannot change: the store's rows depend on them.
-const NEED_RESTART: [&str; 3] = ["site.id", "site.timezone", "storage.path"];
+/// Keys that a running daemon cannot change: the store depends on them.
+const NEED_RESTART: [&str; 4] = [
+    "site.id",
+    "site.timezone",
+    "storage.path",
+    "storage.reserve_mb",
+];
 
 /// Keys whose values may hold a secret, in a path or an argument: they are not written into the log.
 const MAY_BE_SECRET: [&str; 2] = ["notify.webhook_url", "notify.command"];
@@ -135,7 +143,7 @@ impl Daemon {
         for note in &config.notes {
             log::info!(note = note.as_str(); "a setting has no effect");
         }
-        let mut store = Store::open(&config.store, publish::face(&config))?;
+        let mut store = open_store(&config)?;
         store.set_call_plan(call_plan(&config, clock));
         let writer = Writer::start(store)?;
         let (handle, committed) = (writer.handle(), writer.commits());
@@ -154,6 +162,7 @@ impl Daemon {
             pipeline,
             clock,
             holds_checked: 0,
+            reserve_checked: Instant::now(),
             progress: progress.clone(),
             commands: commands.clone(),
         };
@@ -339,6 +348,20 @@ impl Daemon {
     }
 }
 
+/// Opens the store and its reserve, which is given up when there is no room even to open.
+fn open_store(config: &Config) -> anyhow::Result<Store> {
+    let mut reserve = Reserve::of(&config.store, config.reserve_bytes);
+    let mut opened = Store::open(&config.store, publish::face(config));
+    if let Err(error) = &opened
+        && reserve.give_up(error, None)
+    {
+        opened = Store::open(&config.store, publish::face(config));
+    }
+    let mut store = opened?;
+    store.set_reserve(reserve);
+    Ok(store)
+}
+
 /// Whom to call, by the config.
 fn call_plan(config: &Config, clock: Clock) -> Option<CallPlan> {
     let notify = config.notify.as_ref()?;
@@ -382,6 +405,7 @@ struct PlantLoop {
     clock: Clock,
     /// The minute in which the ends of shelvings were looked at.
     holds_checked: i64,
+    reserve_checked: Instant,
     progress: Arc<AtomicU64>,
     commands: Sender<Command>,
 }
@@ -416,7 +440,9 @@ impl PlantLoop {
                     if !std::mem::replace(&mut failing, true) {
                         log::error!(cause = format!("{error:#}"); "what was read cannot be stored; trying again");
                     }
-                    std::thread::sleep(Duration::from_secs(STORE_RETRY_S));
+                    if !self.has_made_room() {
+                        std::thread::sleep(Duration::from_secs(STORE_RETRY_S));
+                    }
                     if let Err(error) = self.recover() {
                         log::debug!(cause = format!("{error:#}"); "not yet");
                     }
@@ -482,6 +508,15 @@ impl PlantLoop {
         Ok(())
     }
 
+    /// Whether the reserve was given up for what just failed.
+    fn has_made_room(&self) -> bool {
+        let asking = self
+            .pipeline
+            .writer()
+            .call(|store| Ok(store.take_made_room()));
+        asking.unwrap_or(false)
+    }
+
     /// Lets the kernel's change reports wake the loop, where there are any.
     fn listen(&mut self) {
         let commands = self.commands.clone();
@@ -525,6 +560,13 @@ impl PlantLoop {
         self.pipeline
             .tick(now - self.config.historian.delivery_delay_min, now)?;
         self.pipeline.commit()?;
+        if self.reserve_checked.elapsed() >= RESERVE_LOOK {
+            self.reserve_checked = Instant::now();
+            self.pipeline.writer().call(|store| {
+                store.keep_reserve();
+                Ok(())
+            })?;
+        }
         if now != self.holds_checked {
             self.holds_checked = now;
             self.end_holds()?;

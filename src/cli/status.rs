@@ -8,7 +8,10 @@ use serde_json::json;
 use super::{ConfigFile, print_json, print_text};
 use crate::{
     clock::Clock,
-    store::view::{Calls, Central, Table, View},
+    store::{
+        reserve::Outlook,
+        view::{Calls, Central, Table, View},
+    },
 };
 
 /// Days of suppressed raises shown.
@@ -52,7 +55,7 @@ impl Status {
         let size =
             |path: &std::path::Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
         let store_bytes = size(&config.store) + size(&wal);
-        let disk = disk(&config.store, view.bytes_a_day(store_bytes)?)?;
+        let disk = view.outlook(&config.store)?;
         let central = match &config.central {
             Some(_) => Some(view.central(&config.store, Clock::Wall.now_s())?),
             None => None,
@@ -73,6 +76,7 @@ impl Status {
                 "store_bytes": store_bytes,
                 "disk_free_bytes": disk.free_bytes,
                 "disk_days_left": disk.days_left,
+                "disk_reserve_bytes": disk.reserve_bytes,
                 "central": central,
                 "mqtt": config.mqtt.as_ref().map(|_| json!({ "messages_waiting": waiting })),
                 "calls": calls,
@@ -110,6 +114,7 @@ impl Status {
         if let Some(calls) = &calls {
             writeln!(text, "calls    {}", tell(calls))?;
         }
+        let disk = describe_disk(&disk, config.reserve_bytes);
         writeln!(text, "disk     {disk}")?;
         writeln!(text, "alerts   {} open", open.len())?;
         for alert in &open {
@@ -151,38 +156,16 @@ impl Status {
     }
 }
 
-/// How long the disk still holds what is not sent.
-struct Disk {
-    free_bytes: u64,
-    /// What a day takes is taken from the store, or, with less than a day of rows, from the usual.
-    days_left: u64,
-}
-
-/// A day of minutes with its tables, bytes: what a store of a year takes a day.
-const USUAL_BYTES_A_DAY: f64 = 0.7e6;
-
-fn disk(store: &std::path::Path, bytes_a_day: Option<f64>) -> anyhow::Result<Disk> {
-    let folder = store
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let statistics = rustix::fs::statvfs(folder.unwrap_or(std::path::Path::new(".")))?;
-    let free_bytes = statistics.f_bavail * statistics.f_frsize;
-    let days_left = free_bytes as f64 / bytes_a_day.unwrap_or(USUAL_BYTES_A_DAY);
-    Ok(Disk {
-        free_bytes,
-        days_left: days_left as u64,
-    })
-}
-
-impl std::fmt::Display for Disk {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let gigabytes = self.free_bytes as f64 / 1e9;
-        write!(
-            f,
-            "{gigabytes:.1} GB free, room for {} more days without the central office",
-            self.days_left
-        )
+fn describe_disk(disk: &Outlook, reserve_bytes: u64) -> String {
+    let gigabytes = disk.free_bytes as f64 / 1e9;
+    let mut text = format!(
+        "{gigabytes:.1} GB free, room for {} more days without the central office",
+        disk.days_left
+    );
+    if disk.reserve_bytes < reserve_bytes {
+        text.push_str("; the reserve is used up: make room on this disk");
     }
+    text
 }
 
 fn describe(central: Option<&Central>) -> String {

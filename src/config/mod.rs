@@ -26,6 +26,8 @@ use crate::{
     tags::{PUMPS, TAG_NAMES, slot_of},
 };
 
+/// Room kept on the disk where the config says nothing, MB: some three months of rows.
+const RESERVE_MB: i64 = 64;
 /// Longest delay a rule can have, min.
 const DELAY_MIN_MAX: i64 = 7 * 1440;
 
@@ -40,6 +42,8 @@ pub struct Config {
     pub plant: Arc<Plant>,
     /// The SQLite file.
     pub store: PathBuf,
+    /// Room that is kept beside it, bytes; 0 for none.
+    pub reserve_bytes: u64,
     /// Where the exports lie and how they are written.
     pub historian: Historian,
     /// The broker; `None` publishes nothing.
@@ -162,6 +166,7 @@ fn believe(root: &Section<'_>, folder: &Path, text: &str) -> Config {
             .text("path")
             .unwrap_or_else(|| "pumphouse.db".into()),
     );
+    let reserve_mb = storage.whole_in("reserve_mb", RESERVE_MB, 0..=1_000_000) as u64;
     storage.finish();
 
     let historian = historian(root, folder, &mut notes);
@@ -177,6 +182,7 @@ fn believe(root: &Section<'_>, folder: &Path, text: &str) -> Config {
         site_name,
         plant: Arc::new(plant),
         store,
+        reserve_bytes: reserve_mb << 20,
         historian,
         mqtt,
         central,
@@ -451,6 +457,7 @@ mod tests {
             (sample.plant.zero_kw, sample.plant.zero_flow)
         );
         assert_eq!(least.historian.watch, sample.historian.watch);
+        assert_eq!(least.reserve_bytes, sample.reserve_bytes);
         assert_eq!(least.historian.format, sample.historian.format);
         assert_eq!(
             least.historian.delivery_delay_min,

@@ -20,6 +20,7 @@ pub mod outgoing;
 pub mod ranges;
 mod readings;
 mod rerun;
+pub mod reserve;
 pub mod states;
 mod tables;
 pub mod view;
@@ -34,6 +35,7 @@ pub use readings::reading;
 
 use anyhow::{Context, ensure};
 use changes::{Changes, Synced};
+use reserve::Reserve;
 use rusqlite::{Connection, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 use tokio::sync::watch;
@@ -67,6 +69,9 @@ pub struct Store {
     /// Rows changed since the store was opened, up to the last commit.
     changes_before: u64,
     failure: Option<anyhow::Error>,
+    reserve: Option<Reserve>,
+    /// The reserve was given up, and nobody has been told yet.
+    has_made_room: bool,
     _lock: File,
 }
 
@@ -167,6 +172,8 @@ impl Store {
             face,
             changes_before: 0,
             failure: None,
+            reserve: None,
+            has_made_room: false,
             _lock: lock,
         })
     }
@@ -204,6 +211,31 @@ impl Store {
         {
             log::error!(cause = error.to_string(); "cannot take back a failed step");
         }
+    }
+
+    /// Keeps a reserve on the disk from now on.
+    pub fn set_reserve(&mut self, reserve: Reserve) {
+        self.reserve = Some(reserve);
+        self.keep_reserve();
+    }
+
+    /// Makes the reserve again where it was given up and there is room.
+    pub fn keep_reserve(&mut self) {
+        if let Some(reserve) = &mut self.reserve {
+            reserve.keep();
+        }
+    }
+
+    /// Gives the reserve up when that helps against an error.
+    fn make_room(&mut self, error: &anyhow::Error) {
+        if let Some(reserve) = &mut self.reserve {
+            self.has_made_room |= reserve.give_up(error, Some(&self.connection));
+        }
+    }
+
+    /// Whether the reserve was given up since this was last asked: it is worth trying again at once.
+    pub fn take_made_room(&mut self) -> bool {
+        std::mem::take(&mut self.has_made_room)
     }
 
     /// Changes the MQTT face.

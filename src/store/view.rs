@@ -4,7 +4,13 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{changes::waiting_since, open_read_only, outgoing::Snapshot, states::holds};
+use super::{
+    changes::waiting_since,
+    open_read_only,
+    outgoing::Snapshot,
+    reserve::{Outlook, outlook},
+    states::holds,
+};
 use crate::{
     calendar::{Minute, utc_text},
     rules::{index_of, register::REGISTER},
@@ -222,16 +228,9 @@ impl View {
         )?)
     }
 
-    /// Bytes that a day of rows takes, on the average of the store; `None` without a day of rows.
-    pub fn bytes_a_day(&self, store_bytes: u64) -> anyhow::Result<Option<f64>> {
-        let days: Option<f64> = self.connection.query_row(
-            "SELECT count(*) / 1440.0 FROM readings_wide",
-            [],
-            |row| row.get(0),
-        )?;
-        Ok(days
-            .filter(|&days| days >= 1.0)
-            .map(|days| store_bytes as f64 / days))
+    /// How long the disk still holds what comes.
+    pub fn outlook(&self, path: &Path) -> anyhow::Result<Outlook> {
+        outlook(path, Some(&self.connection))
     }
 
     /// Minutes of designed suppression in the last days with any: date, rule, minutes; newest first.

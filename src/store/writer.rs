@@ -136,8 +136,12 @@ fn call<T: Send + 'static>(
 ) -> anyhow::Result<T> {
     let (answer, answered) = sync_channel(1);
     let job = Job::Call(Box::new(move |store| {
+        let done = call(store);
+        if let Err(error) = &done {
+            store.make_room(error);
+        }
         // Nobody waits any more when the caller is gone.
-        let _ = answer.send(call(store));
+        let _ = answer.send(done);
     }));
     jobs.send(job)
         .map_err(|_| anyhow!("the writer has stopped"))?;
@@ -173,7 +177,15 @@ impl Store {
             .begin()
             .map_err(anyhow::Error::from)
             .and_then(|()| self.write(step));
-        self.failure = written.err();
+        self.fail(written.err());
+    }
+
+    /// Keeps a failure until it is told of; room is made at once.
+    fn fail(&mut self, failure: Option<anyhow::Error>) {
+        if let Some(error) = &failure {
+            self.make_room(error);
+        }
+        self.failure = failure;
     }
 
     fn within_savepoint<T>(
@@ -183,6 +195,14 @@ impl Store {
         self.begin()?;
         self.connection.execute_batch("SAVEPOINT call")?;
         let done = call(self);
+        if let Err(error) = &done
+            && self.connection.is_autocommit()
+        {
+            // When the disk is full, SQLite may take back the whole transaction, the pipeline's steps with it: it must hear.
+            let gone = format!("{error:#}");
+            self.fail(Some(anyhow!("the transaction was taken back: {gone}")));
+            return done;
+        }
         let end = match done {
             Ok(_) => "RELEASE call",
             Err(_) => "ROLLBACK TO call; RELEASE call",
@@ -192,7 +212,8 @@ impl Store {
     }
 
     fn attempt_commit(&mut self) {
-        self.failure = self.commit().err().map(anyhow::Error::from);
+        let failure = self.commit().err().map(anyhow::Error::from);
+        self.fail(failure);
     }
 
     fn is_sound(&self) -> bool {

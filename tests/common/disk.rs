@@ -4,10 +4,11 @@ use std::{
     fs::{self, File},
     io::{ErrorKind, Write},
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use tempfile::TempDir;
+
+use super::mounting::{do_privileged, own};
 
 /// A mounted tmpfs. Dropped, it goes.
 pub struct Disk {
@@ -18,11 +19,10 @@ impl Disk {
     /// A disk of so many bytes; the system's own folder for temporary files where this user may not mount.
     pub fn new(bytes: u64) -> (Self, bool) {
         let folder = TempDir::with_prefix("pumphouse-disk-").expect("a folder");
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "pumphouse"])
-            .arg(folder.path())
-            .output()
-            .is_ok_and(|output| output.status.success());
+        let place = folder.path().to_string_lossy();
+        let size = format!("size={bytes}");
+        let arguments = ["-t", "tmpfs", "-o", &size, "pumphouse", &place];
+        let mounted = do_privileged("mount", &arguments).is_ok() && own(folder.path()).is_ok();
         (Self { folder }, mounted)
     }
 
@@ -36,7 +36,25 @@ impl Disk {
 
     /// Writes until nothing more goes in.
     pub fn fill(&self) {
-        let mut file = File::create(self.filler()).expect("a file");
+        self.free();
+        self.fill_more();
+    }
+
+    /// Fills the disk, but for so many bytes.
+    pub fn fill_but(&self, bytes: u64) {
+        let kept = self.path().join("kept");
+        fs::write(&kept, vec![1; bytes as usize]).expect("there is room");
+        self.fill();
+        remove(&kept);
+    }
+
+    /// Writes behind what it has written before until nothing more goes in.
+    pub fn fill_more(&self) {
+        let mut file = File::options()
+            .create(true)
+            .append(true)
+            .open(self.filler())
+            .expect("a file");
         let mut piece = vec![1u8; 1 << 20];
         while !piece.is_empty() {
             match file.write(&piece) {
@@ -51,8 +69,9 @@ impl Disk {
 
     /// Takes the filler away.
     pub fn free(&self) {
-        // There may be none.
-        let _ = fs::remove_file(self.filler());
+        if self.filler().exists() {
+            remove(&self.filler());
+        }
     }
 
     /// Makes it read-only, or writable again. Nobody may have a file open for writing.
@@ -62,19 +81,20 @@ impl Disk {
         } else {
             "remount,rw"
         };
-        let done = Command::new("mount")
-            .args(["-o", options])
-            .arg(self.path())
-            .output()
-            .expect("mount runs");
-        let told = String::from_utf8_lossy(&done.stderr);
-        assert!(done.status.success(), "{options}: {told}");
+        let done = do_privileged("mount", &["-o", options, &self.path().to_string_lossy()]);
+        assert_eq!(done, Ok(()), "{options}");
     }
 }
 
 impl Drop for Disk {
     fn drop(&mut self) {
         // Where nothing is mounted there is nothing to do.
-        let _ = Command::new("umount").arg("-l").arg(self.path()).output();
+        let _ = do_privileged("umount", &["-l", &self.path().to_string_lossy()]);
     }
+}
+
+/// Takes a file and its room away. A process that another test starts in this moment may hold the file open a while longer.
+fn remove(file: &Path) {
+    File::create(file).expect("cut to nothing");
+    fs::remove_file(file).expect("removed");
 }
