@@ -151,7 +151,8 @@ fn a_site_sees_and_writes_its_own_rows_only_and_readers_write_nothing() {
     );
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("a report");
     assert_eq!(report["applied"], 0, "running it again does nothing twice");
-    let tape = folder.tape(30);
+    let mut tape = folder.tape(30);
+    tape.write(5, |row| row.power_kw[1] = 0.0);
     let daemon = folder.run();
     folder.wait_for_rows(tape.rows());
     wait_until_same(&folder, &daemon);
