@@ -5,7 +5,11 @@
 //! gone from them dropped, the mark moved with them); the real one is tried by `tests/central.rs`. What decides where to go on
 //! is the real code on a real store: change log, batches and [`meet`].
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fs,
+    path::PathBuf,
+};
 
 use proptest::prelude::*;
 use rusqlite::params;
@@ -15,6 +19,7 @@ use super::{
     Store,
     changes::Synced,
     outgoing::{Batch, Cell, Snapshot},
+    session_id,
 };
 use crate::sync::meet::{Mark, Meeting, meet};
 
@@ -54,8 +59,8 @@ enum Fate {
 enum Operation {
     /// Rows change in one transaction, which is committed or taken back.
     Change(Vec<Edit>, bool),
-    /// A batch is sent, and rows change after it was put together.
-    Send(Fate, Vec<Edit>),
+    /// A batch is sent while the next one is read, and rows change before that and before the batch is delivered.
+    Send(Fate, [Vec<Edit>; 2]),
     /// The box is killed and started again.
     Crash,
     /// The newest acknowledgement is so old that the change log is cut.
@@ -97,7 +102,7 @@ fn operation() -> impl Strategy<Value = Operation> {
     ];
     prop_oneof![
         8 => (edits(6), prop::bool::weighted(0.85)).prop_map(|(edits, kept)| Change(edits, kept)),
-        10 => (fate, edits(2)).prop_map(|(fate, edits)| Send(fate, edits)),
+        10 => (fate, [edits(2), edits(2)]).prop_map(|(fate, edits)| Send(fate, edits)),
         1 => Just(Crash),
         1 => Just(Prune),
         1 => Just(BackUpCentre),
@@ -111,15 +116,25 @@ fn operation() -> impl Strategy<Value = Operation> {
 /// The stand-in: rows by table and change log key, and the mark.
 #[derive(Clone, Debug, Default)]
 struct Centre {
-    rows: BTreeMap<(Synced, i64), i64>,
+    rows: Rows,
     mark: Option<Mark>,
 }
 
-/// A connection: where it goes on, and the mark that the centre had of the site.
+/// A meeting: where reading goes on, what was read, and the mark that the centre had of the site.
 struct Session {
     from: i64,
+    read: VecDeque<Read>,
     mark: Option<Mark>,
 }
+
+/// A batch, and its rows as they were when it was read.
+struct Read {
+    batch: Batch,
+    rows: Rows,
+}
+
+/// Values by table and change log key.
+type Rows = BTreeMap<(Synced, i64), i64>;
 
 struct Model {
     folder: TempDir,
@@ -298,71 +313,88 @@ impl Model {
             }
             Meeting::Refuse(why) => panic!("{why}"),
         };
-        self.session = Some(Session { from, mark });
+        self.session = Some(Session {
+            from,
+            read: VecDeque::new(),
+            mark,
+        });
     }
 
-    /// Sends a batch; whether there was one.
-    fn send(&mut self, fate: Fate, edits: Vec<Edit>) -> bool {
-        if self.session.is_none() {
-            self.connect();
-        }
-        let from = self.session.as_ref().expect("connected").from;
+    /// Reads the next batch, if there is one.
+    fn read(&mut self) {
         let store = self.store();
         store.begin().expect("begun");
         let newest = store.freeze_changes().expect("frozen");
         store.commit().expect("committed");
         let snapshot = Snapshot::open(&self.path()).expect("opened");
-        let mut batch = snapshot
-            .batch((from, newest), BATCH_ROWS_MAX)
-            .expect("read");
-        if let Some(batch) = &mut batch {
-            snapshot.add_newest(batch).expect("read");
-        }
-        drop(snapshot);
-        self.change(edits, true);
         let session = self.session.as_mut().expect("connected");
-        if session.mark != self.centre.mark {
+        let batch = snapshot.batch((session.from, newest), BATCH_ROWS_MAX);
+        let Some(mut batch) = batch.expect("read") else {
+            return;
+        };
+        session.from = batch.upto;
+        snapshot.add_newest(&mut batch, 0).expect("read");
+        let rows = batch
+            .ranges
+            .iter()
+            .filter(|(table, _)| TABLES.contains(table))
+            .flat_map(|(&table, ranges)| ranges.iter().map(move |range| (table, range)))
+            .flat_map(|(table, range)| rows_of(&snapshot, table, range))
+            .collect();
+        session.read.push_back(Read { batch, rows });
+    }
+
+    /// Sends a batch and reads the one behind it; whether there was one.
+    fn send(&mut self, fate: Fate, [before, between]: [Vec<Edit>; 2]) -> bool {
+        if self.session.is_none() {
+            self.connect();
+        }
+        if self.session().read.is_empty() {
+            self.read();
+        }
+        self.change(before, true);
+        self.read();
+        self.change(between, true);
+        if self.session.as_ref().expect("connected").mark != self.centre.mark {
             // Noticed when the site's place is taken, or after a while.
             self.session = None;
             return true;
         }
-        let Some(batch) = batch else { return false };
+        let Some(read) = self.session().read.pop_front() else {
+            return false;
+        };
         if fate == Fate::LostBefore {
             self.session = None;
             return true;
         }
-        self.take(&batch);
+        self.take(&read);
         if fate == Fate::LostBehind {
             self.session = None;
             return true;
         }
-        self.note(batch.upto, 0);
+        self.note(read.batch.upto, 0);
         let mark = self.centre.mark.clone();
-        self.session = Some(Session {
-            from: batch.upto,
-            mark,
-        });
+        self.session().mark = mark;
         true
     }
 
+    fn session(&mut self) -> &mut Session {
+        self.session.as_mut().expect("connected")
+    }
+
     /// The centre's transaction.
-    fn take(&mut self, batch: &Batch) {
-        let snapshot = Snapshot::open(&self.path()).expect("read");
+    fn take(&mut self, Read { batch, rows }: &Read) {
         for (&table, ranges) in &batch.ranges {
-            if !TABLES.contains(&table) {
-                continue;
-            }
-            for range in ranges.iter() {
-                let rows = rows_of(&snapshot, table, range);
-                if table.loses_rows() || batch.whole.contains(&table) {
-                    let (first, last) = range;
+            if table.loses_rows() || batch.whole.contains(&table) {
+                for (first, last) in ranges.iter() {
                     self.centre.rows.retain(|&(of, key), _| {
                         of != table || key < first || key > last || rows.contains_key(&(of, key))
                     });
                 }
-                self.centre.rows.extend(rows);
             }
         }
+        self.centre.rows.extend(rows);
+        let snapshot = Snapshot::open(&self.path()).expect("read");
         let standing = snapshot.standing().expect("read");
         self.centre.mark = Some(Mark {
             epoch: standing.epoch,
@@ -375,7 +407,7 @@ impl Model {
     }
 
     /// The rows of the centre, without those that it may keep.
-    fn at_the_centre(&self) -> BTreeMap<(Synced, i64), i64> {
+    fn at_the_centre(&self) -> Rows {
         let here = self.tables();
         let first = |table: Synced| {
             here.keys()
@@ -389,7 +421,7 @@ impl Model {
         there
     }
 
-    fn tables(&self) -> BTreeMap<(Synced, i64), i64> {
+    fn tables(&self) -> Rows {
         let snapshot = Snapshot::open(&self.path()).expect("read");
         TABLES
             .into_iter()
@@ -399,11 +431,7 @@ impl Model {
 }
 
 /// The rows of a range, by key.
-fn rows_of(
-    snapshot: &Snapshot,
-    table: Synced,
-    (first, last): (i64, i64),
-) -> BTreeMap<(Synced, i64), i64> {
+fn rows_of(snapshot: &Snapshot, table: Synced, (first, last): (i64, i64)) -> Rows {
     let columns = match table {
         Synced::Readings => ["ts", "hour"],
         Synced::Sessions => ["start_ts", "duration_min"],
@@ -439,12 +467,12 @@ impl Store {
             ),
             (Synced::Sessions, Some(value)) => self.connection.execute(
                 "INSERT OR REPLACE INTO pump_sessions (id, pump, start_ts, start_time, status, duration_min) \
-                 VALUES (?1, 'P1', ?1, '', 'completed', ?2)",
-                params![key, value],
+                 VALUES (?1, 'P1', ?2, '', 'completed', ?3)",
+                params![session_id(key / 60, 0), key, value],
             ),
             (Synced::Sessions, None) => self
                 .connection
-                .execute("DELETE FROM pump_sessions WHERE id = ?", [key]),
+                .execute("DELETE FROM pump_sessions WHERE start_ts = ?", [key]),
             (Synced::Suppressed, Some(value)) => self.connection.execute(
                 "INSERT OR REPLACE INTO alerts_suppressed (date, rule, minutes) VALUES (?, 'A-04', ?)",
                 params![date, value],
@@ -478,7 +506,7 @@ proptest! {
         }
         // Nothing fails any more: it is done when nothing waits and the mark is where it was left.
         let mut rounds = 0;
-        while model.send(Fate::Done, Vec::new()) {
+        while model.send(Fate::Done, Default::default()) {
             rounds += 1;
             assert!(rounds < 2000, "it comes to an end");
         }

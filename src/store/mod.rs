@@ -117,9 +117,19 @@ fn minute_of(alert_id: i64) -> Minute {
     alert_id.div_euclid(512)
 }
 
+/// The ids that alerts raised in a range of minutes can have.
+fn alert_ids((first, last): (Minute, Minute)) -> (i64, i64) {
+    (first * 512, last * 512 + 511)
+}
+
 /// A session's id: the same data gives the same id.
 pub fn session_id(start: Minute, pump: usize) -> i64 {
     start * 8 + pump as i64 + 1
+}
+
+/// The ids that sessions begun in a range of minutes can have.
+fn session_ids((first, last): (Minute, Minute)) -> (i64, i64) {
+    (first * 8, last * 8 + 7)
 }
 
 impl Store {

@@ -6,14 +6,18 @@ use std::{
 };
 
 use anyhow::Context;
-use rusqlite::{Connection, params, types::ValueRef};
+use rusqlite::{
+    Connection, params, params_from_iter,
+    types::{Value as Sql, ValueRef},
+};
 use serde_json::{Map, Value};
 
 use super::{
-    Store,
+    Store, alert_ids,
     changes::{self, Keyed, Synced},
     open_read_only,
     ranges::Ranges,
+    session_ids,
 };
 use crate::calendar::{Day, date_text};
 
@@ -21,6 +25,8 @@ use crate::calendar::{Day, date_text};
 const ENTRIES_READ: usize = 500;
 /// Ranges of a table in a batch; more are joined, which only sends some rows once more.
 const RANGES_MAX: usize = 64;
+
+const DAY_S: i64 = 86_400;
 
 /// What one transaction of the central office takes.
 #[derive(Clone, Debug, Default)]
@@ -184,25 +190,16 @@ impl Snapshot {
         &self,
         table: Synced,
         columns: &[String],
-        (first, last): (i64, i64),
+        range: (i64, i64),
         mut take: impl FnMut(&Cells<'_>) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let (column, order) = match table.keyed() {
-            Keyed::Minute("ts") if table == Synced::Readings => ("ts", "ts"),
-            Keyed::Minute(column) => (column, "id"),
-            Keyed::Day => ("date", ordered_by(table)),
-            Keyed::Id => ("id", "id"),
-        };
-        let name = table.name();
-        let columns = columns.join(", ");
+        let (name, columns) = (table.name(), columns.join(", "));
+        let (column, range) = index_range(table, range);
+        let order = ordered_by(table);
         let mut statement = self.0.prepare_cached(&format!(
             "SELECT {columns} FROM {name} WHERE {column} BETWEEN ? AND ? ORDER BY {order}"
         ))?;
-        let mut rows = if table.keyed() == Keyed::Day {
-            statement.query([date_text(first), date_text(last)])?
-        } else {
-            statement.query([first, last])?
-        };
+        let mut rows = statement.query(range)?;
         while let Some(row) = rows.next()? {
             take(&Cells(row))?;
         }
@@ -237,20 +234,30 @@ impl Snapshot {
         let (name, by_date, order) = (table.name(), date_sql(table), ordered_by(table));
         let columns = columns.join(", ");
         // Where there is no index by date, the minutes of the day and of its neighbours are enough to look through.
-        let near = match table.keyed() {
-            Keyed::Minute(column) => {
-                format!(" AND {column} BETWEEN unixepoch(?1) - 86400 AND unixepoch(?1) + 2 * 86400")
-            }
-            Keyed::Day | Keyed::Id => String::new(),
-        };
+        let (mut near, mut values) = (String::new(), vec![Sql::from(date.to_owned())]);
+        if let Keyed::Minute(_) = table.keyed() {
+            let day = day_of(date).context("a date that is none")? * DAY_S;
+            let (column, range) = index_range(table, (day - DAY_S, day + 2 * DAY_S));
+            near = format!(" AND {column} BETWEEN ?2 AND ?3");
+            values.extend(range);
+        }
         let mut statement = self.0.prepare_cached(&format!(
             "SELECT {columns} FROM {name} WHERE {by_date} = ?1{near} ORDER BY {order}"
         ))?;
-        let mut rows = statement.query([date])?;
+        let mut rows = statement.query(params_from_iter(values))?;
         while let Some(row) = rows.next()? {
             take(&Cells(row))?;
         }
         Ok(())
+    }
+
+    /// Rows of a table whose keys lie in the range.
+    fn count(&self, table: Synced, range: (i64, i64)) -> anyhow::Result<usize> {
+        let (name, (column, range)) = (table.name(), index_range(table, range));
+        let sql = format!("SELECT count(*) FROM {name} WHERE {column} BETWEEN ? AND ?");
+        let mut statement = self.0.prepare_cached(&sql)?;
+        let rows: i64 = statement.query_row(range, |row| row.get(0))?;
+        Ok(rows as usize)
     }
 
     /// The next batch behind an entry of the change log and up to another one, oldest first; `None` when nothing waits.
@@ -270,11 +277,11 @@ impl Snapshot {
                 break;
             }
             for entry in entries {
-                let keys = ((entry.last - entry.first) / entry.table.unit() + 1) as usize;
-                if rows > 0 && rows + keys > rows_max {
+                let held = self.count(entry.table, (entry.first, entry.last))?;
+                if batch.upto > after && rows + held > rows_max {
                     break 'entries;
                 }
-                rows += keys;
+                rows += held;
                 batch.upto = entry.seq;
                 if entry.whole {
                     batch.whole.insert(entry.table);
@@ -290,10 +297,12 @@ impl Snapshot {
     }
 
     /// Adds what is newest to a batch that leaves a backlog behind it: while that drains, the office sees the present, too.
-    /// The mark does not move for it, so it goes once more in its turn.
-    pub fn add_newest(&self, batch: &mut Batch) -> anyhow::Result<()> {
+    /// The mark does not move for it, so it goes once more in its turn. Nothing is added that was already in the change log
+    /// as far as `sent`.
+    pub fn add_newest(&self, batch: &mut Batch, sent: i64) -> anyhow::Result<()> {
         for table in Synced::ALL {
-            if let Some((first, last)) = changes::newest_keys(&self.0, table, batch.upto)? {
+            if let Some((first, last)) = changes::newest_keys(&self.0, table, batch.upto.max(sent))?
+            {
                 let ranges = batch.ranges.entry(table).or_default();
                 ranges.add(first, last, table.unit());
             }
@@ -309,17 +318,11 @@ impl Snapshot {
         };
         let mut waiting = 0;
         for (table, ranges) in &batch.ranges {
-            let key = changes::key_sql(*table);
-            let sql = format!(
-                "SELECT count(*) FROM {} WHERE {key} BETWEEN ? AND ?",
-                table.name()
-            );
-            let mut statement = self.0.prepare(&sql)?;
-            for (first, last) in ranges.iter() {
-                waiting += statement.query_row(params![first, last], |row| row.get::<_, i64>(0))?;
+            for range in ranges.iter() {
+                waiting += self.count(*table, range)? as u64;
             }
         }
-        Ok(waiting as u64)
+        Ok(waiting)
     }
 
     /// The nonce of an entry of the change log; `None` when there is no such entry.
@@ -340,6 +343,20 @@ impl Snapshot {
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         rows.collect::<rusqlite::Result<_>>()
             .context("cannot read the rows that were refused")
+    }
+}
+
+/// A range of a table's keys as one of a column that has an index.
+fn index_range(table: Synced, (first, last): (i64, i64)) -> (&'static str, [Sql; 2]) {
+    let minutes = (first.div_euclid(60), last.div_euclid(60));
+    match table {
+        Synced::Readings => ("ts", [Sql::from(first), Sql::from(last)]),
+        Synced::Sessions => ("id", <[i64; 2]>::from(session_ids(minutes)).map(Sql::from)),
+        Synced::Alerts => ("id", <[i64; 2]>::from(alert_ids(minutes)).map(Sql::from)),
+        Synced::Hours | Synced::Days | Synced::Health | Synced::Suppressed => {
+            ("date", [first, last].map(|day| Sql::from(date_text(day))))
+        }
+        Synced::Journal | Synced::Rejects => ("id", [first, last].map(Sql::from)),
     }
 }
 

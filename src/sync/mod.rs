@@ -4,6 +4,10 @@
 //! both where they were. A batch sends ranges as they stand when it is sent: sent twice, late, or after a newer one, it ends in
 //! the same rows. Nothing leaves the change log before the central office has it. Memory does not grow with the backlog: rows
 //! are streamed from one snapshot.
+//!
+//! A backlog drains over two connections: while one batch is merged into the tables, the next one is on the line. They are
+//! read, and delivered, one after the other and in order; what changes between its reading and its delivery is in the change
+//! log behind it, and follows.
 
 mod connect;
 mod encode;
@@ -11,17 +15,23 @@ mod layout;
 pub(crate) mod meet;
 mod send;
 pub mod setup;
+mod stage;
 pub mod verify;
 
 use std::{
     collections::BTreeMap,
     path::PathBuf,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, bail};
 use jiff::tz::TimeZone;
-use tokio::sync::watch;
+use sqlx::{Connection, PgConnection};
+use tokio::sync::{Mutex as Turn, watch};
 
 use crate::{
     clock::{Clock, with_jitter},
@@ -29,17 +39,17 @@ use crate::{
     store::{
         Store,
         changes::Synced,
-        outgoing::{Refused, Snapshot},
+        outgoing::{Batch, Refused, Snapshot},
         ranges::Ranges,
         writer::Handle,
     },
 };
 pub use connect::connect;
-use connect::impatient;
-use layout::{columns, layouts};
+use connect::{answered, impatient};
+use layout::{Layout, columns, layouts};
 use meet::{Mark, Meeting, meet};
 pub use send::Sent;
-use send::{Sender, commit, mark};
+use send::{MOVED, Sender, commit, mark};
 
 /// A transaction should not take longer than this.
 const BLOCK_MAX: Duration = Duration::from_secs(10);
@@ -100,22 +110,22 @@ impl Centre {
         let mut stopping = self.stopping.clone();
         let central = self.central.clone();
         let (mut failures, mut backoff_s) = (0u32, 1);
-        let mut block = Block::new(self.central.batch_rows_max);
+        let block = Mutex::new(Block::new(self.central.batch_rows_max));
         loop {
-            let mut served = false;
+            let served = AtomicBool::new(false);
             let cause = tokio::select! {
                 // What is under way is given up; it starts over the next time.
                 _ = stopping.wait_for(|&stopping| stopping) => return,
-                ended = impatient(&central, self.session(&mut block, &mut served, failures > 0)) => match ended {
+                ended = impatient(&central, self.session(&block, &served, failures > 0)) => match ended {
                     Ok(()) => return,
                     Err(cause) => cause,
                 },
             };
-            if served {
+            if served.into_inner() {
                 (failures, backoff_s) = (0, 1);
             }
             failures += 1;
-            block.shrink();
+            locked(&block).shrink();
             let trouble = format!("{cause:#}");
             // The first failure, then ever fewer: at 2, 4, 8 … in a row.
             if failures.is_power_of_two() {
@@ -140,14 +150,15 @@ impl Centre {
     /// One connection: meets the central office and sends until something fails.
     async fn session(
         &mut self,
-        block: &mut Block,
-        served: &mut bool,
+        block: &Mutex<Block>,
+        served: &AtomicBool,
         again: bool,
     ) -> anyhow::Result<()> {
         let mut connection = connect(&self.central).await?;
         let columns = columns(&Snapshot::open(&self.store)?)?;
         let layouts = layouts(&mut connection, columns).await?;
-        let mut centre = mark(&mut connection, &self.site).await?;
+        stage::prepare(&mut connection, &layouts).await?;
+        let centre = mark(&mut connection, &self.site).await?;
         let snapshot = Snapshot::open(&self.store)?;
         let standing = snapshot.standing()?;
         let own = match &centre {
@@ -155,7 +166,7 @@ impl Centre {
             None => None,
         };
         drop(snapshot);
-        let mut from = match meet(&standing, centre.as_ref(), own) {
+        let from = match meet(&standing, centre.as_ref(), own) {
             Meeting::GoOn(from) => {
                 match &centre {
                     None if standing.acked > 0 => {
@@ -185,59 +196,30 @@ impl Centre {
         if again {
             log::info!("the central office is there again");
         }
+        let sending = Sending {
+            centre: self,
+            layouts: &layouts,
+            epoch: standing.epoch,
+            block,
+            served,
+            reading: Turn::new(Reading {
+                from,
+                newest_sent: 0,
+            }),
+            place: Turn::new(centre),
+        };
+        let mut committed = self.committed.clone();
         loop {
-            let newest = self.handle.transact_async(Store::freeze_changes).await?;
-            let snapshot = Snapshot::open(&self.store)?;
-            let Some(mut batch) = snapshot.batch((from, newest), block.rows)? else {
-                drop(snapshot);
-                *served = true;
-                if let Ok(changed) = tokio::time::timeout(IDLE, self.committed.changed()).await {
-                    // Without a writer the daemon has ended.
-                    if changed.is_err() {
-                        return Ok(());
-                    }
-                } else if mark(&mut connection, &self.site).await? != centre {
-                    bail!("the central office's mark of this site has moved meanwhile");
+            committed.mark_unchanged();
+            sending.drain(&mut connection).await?;
+            served.store(true, Ordering::Relaxed);
+            if let Ok(changed) = tokio::time::timeout(IDLE, committed.changed()).await {
+                // Without a writer the daemon has ended.
+                if changed.is_err() {
+                    return Ok(());
                 }
-                continue;
-            };
-            snapshot.add_newest(&mut batch)?;
-            let nonce = snapshot.nonce(batch.upto)?;
-            drop(snapshot);
-            let begun = Instant::now();
-            let sender = Sender {
-                site: &self.site,
-                zone: &self.zone,
-                store: &self.store,
-                layouts: &layouts,
-            };
-            let (mut transaction, sent) = sender
-                .send(&mut connection, &batch, centre.as_ref())
-                .await?;
-            let had_refused = !Snapshot::open(&self.store)?.refused()?.is_empty();
-            if had_refused || !sent.refused.is_empty() {
-                // Before they count as sent.
-                self.keep_refused(batch.ranges, sent.refused.clone())
-                    .await?;
-            }
-            let upto = batch.upto;
-            let reached = Mark {
-                epoch: standing.epoch.clone(),
-                last_rev: upto,
-                nonce: nonce.context("the change log has lost an entry")?,
-            };
-            sender.move_mark(&mut transaction, &reached).await?;
-            commit(transaction).await?;
-            centre = Some(reached);
-            self.handle
-                .transact_async(move |store| store.note_acked(upto, Clock::Wall.now_s()))
-                .await?;
-            from = upto;
-            *served = true;
-            block.took(begun.elapsed());
-            if !sent.refused.is_empty() {
-                let reason = sent.refused[0].reason.as_str();
-                log::error!(rows = sent.refused.len(), reason; "the central office refuses rows; they are kept in central_refused");
+            } else if mark(&mut connection, &self.site).await? != *sending.place.lock().await {
+                bail!("{MOVED}");
             }
         }
     }
@@ -254,4 +236,115 @@ impl Centre {
             .await
             .context("cannot keep the rows that were refused")
     }
+}
+
+/// How far reading for the central office is.
+struct Reading {
+    /// The newest entry of the change log that was read.
+    from: i64,
+    /// What is newest was sent with the backlog up to this entry.
+    newest_sent: i64,
+}
+
+/// One meeting with the central office. Whoever has the turn to read takes the turn to deliver before giving it back, so
+/// batches are delivered in the order in which they were read.
+struct Sending<'a> {
+    centre: &'a Centre,
+    layouts: &'a BTreeMap<Synced, Layout>,
+    epoch: String,
+    block: &'a Mutex<Block>,
+    served: &'a AtomicBool,
+    reading: Turn<Reading>,
+    /// The mark that the central office has of this site.
+    place: Turn<Option<Mark>>,
+}
+
+impl Sending<'_> {
+    /// Sends until nothing waits; a backlog over a second connection, too, if one can be had.
+    async fn drain(&self, connection: &mut PgConnection) -> anyhow::Result<()> {
+        let waiting = self.next(&*self.reading.lock().await).await?;
+        if waiting.is_some_and(|(batch, newest)| batch.upto < newest)
+            && let Ok(mut second) = self.second().await
+        {
+            tokio::try_join!(self.send(connection), self.send(&mut second))?;
+        }
+        self.send(connection).await
+    }
+
+    async fn second(&self) -> anyhow::Result<PgConnection> {
+        let mut connection = connect(&self.centre.central).await?;
+        stage::prepare(&mut connection, self.layouts).await?;
+        Ok(connection)
+    }
+
+    /// What is to be read next, and the newest entry of the change log there is.
+    async fn next(&self, reading: &Reading) -> anyhow::Result<Option<(Batch, i64)>> {
+        let freezing = self.centre.handle.transact_async(Store::freeze_changes);
+        let newest = freezing.await?;
+        let snapshot = Snapshot::open(&self.centre.store)?;
+        let batch = snapshot.batch((reading.from, newest), locked(self.block).rows)?;
+        Ok(batch.map(|batch| (batch, newest)))
+    }
+
+    /// Sends batch after batch over one connection until nothing waits.
+    async fn send(&self, connection: &mut PgConnection) -> anyhow::Result<()> {
+        let sender = Sender {
+            site: &self.centre.site,
+            zone: &self.centre.zone,
+            store: &self.centre.store,
+            layouts: self.layouts,
+        };
+        loop {
+            let mut reading = self.reading.lock().await;
+            let Some((mut batch, newest)) = self.next(&reading).await? else {
+                return Ok(());
+            };
+            let upto = batch.upto;
+            let snapshot = Snapshot::open(&self.centre.store)?;
+            snapshot.add_newest(&mut batch, reading.newest_sent)?;
+            let nonce = snapshot.nonce(upto)?;
+            drop(snapshot);
+            let begun = Instant::now();
+            let mut transaction = answered(connection.begin()).await?;
+            let staged = sender.stage(&mut transaction, &batch).await?;
+            let mut time = begun.elapsed();
+            let mut place = self.place.lock().await;
+            (reading.from, reading.newest_sent) = (upto, newest);
+            drop(reading);
+            let begun = Instant::now();
+            sender.take_place(&mut transaction, place.as_ref()).await?;
+            let sent = sender.deliver(&mut transaction, &batch, staged).await?;
+            let had_refused = !Snapshot::open(&self.centre.store)?.refused()?.is_empty();
+            if had_refused || !sent.refused.is_empty() {
+                // Before they count as sent.
+                self.centre
+                    .keep_refused(batch.ranges, sent.refused.clone())
+                    .await?;
+            }
+            let reached = Mark {
+                epoch: self.epoch.clone(),
+                last_rev: upto,
+                nonce: nonce.context("the change log has lost an entry")?,
+            };
+            sender.move_mark(&mut transaction, &reached).await?;
+            commit(transaction).await?;
+            *place = Some(reached);
+            self.centre
+                .handle
+                .transact_async(move |store| store.note_acked(upto, Clock::Wall.now_s()))
+                .await?;
+            drop(place);
+            self.served.store(true, Ordering::Relaxed);
+            time += begun.elapsed();
+            locked(self.block).took(time);
+            if let Some(refused) = sent.refused.first() {
+                log::error!(rows = sent.refused.len(), reason = refused.reason.as_str(); "the central office refuses rows; they are kept in central_refused");
+            }
+        }
+    }
+}
+
+/// The size of a block. Nothing is awaited, and nothing can fail, while it is locked.
+fn locked(block: &Mutex<Block>) -> std::sync::MutexGuard<'_, Block> {
+    block.lock().expect("nobody fails with it")
 }

@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context;
 use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
-use sqlx::{AssertSqlSafe, PgConnection, Row};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
 use super::{
     Sent,
@@ -16,6 +16,7 @@ use super::{
     encode::row,
     layout::{Layout, columns, layouts},
     send::{Sender, commit, mark},
+    stage::prepare,
 };
 use crate::{
     calendar::{Calendar, DAY_MIN, Day, date_text},
@@ -186,6 +187,7 @@ impl Ends<'_> {
     ) -> anyhow::Result<()> {
         let columns = columns(&Snapshot::open(self.store)?)?;
         let layouts = layouts(self.connection, columns).await?;
+        prepare(self.connection, &layouts).await?;
         let mut from = first;
         while from <= last {
             let until = last.min(from + 6);
@@ -200,9 +202,13 @@ impl Ends<'_> {
                 store: self.store,
                 layouts: &layouts,
             };
-            let (transaction, piece) = sender
-                .send(self.connection, &batch, expected.as_ref())
+            let mut transaction = answered(self.connection.begin()).await?;
+            // Before the rows are read: nobody can have sent newer ones when they arrive.
+            sender
+                .take_place(&mut transaction, expected.as_ref())
                 .await?;
+            let staged = sender.stage(&mut transaction, &batch).await?;
+            let piece = sender.deliver(&mut transaction, &batch, staged).await?;
             commit(transaction).await?;
             sent(until, &piece);
             from = until + 1;
