@@ -327,6 +327,42 @@ fn a_late_row_withdraws_an_alert_and_raises_another() {
 }
 
 #[test]
+fn late_rows_that_fail_half_way_leave_nothing_behind_whatever_else_is_written() {
+    let now = tape::after(START, 1);
+    let files = by_hand((0..60).map(|minute| (1, 30.0, 100.0 + f64::from(minute), 50.0)));
+    let (on_time, late) = apart(&files, |line| line.starts_with("2025-03-03 10:20"));
+    let place = Place::new();
+    place.ingest("exports", &on_time, now);
+    let before = place.tables();
+    let store = open(&place.config.store);
+    // As on a full disk: the row itself goes in, what follows from it does not.
+    let trouble = format!(
+        "CREATE TRIGGER no_room BEFORE UPDATE ON readings_wide WHEN NEW.ts = {} BEGIN SELECT RAISE (FAIL, 'no room'); END",
+        ts("2025-03-03 10:21")
+    );
+    store.execute_batch(&trouble).expect("a trigger");
+
+    let paths = tape::write(&place.folder.path().join("late"), &late);
+    let mut gateway = Gateway::open(&place.config, now);
+    let refused = gateway.feed(&paths).expect_err("no room");
+    assert!(format!("{refused:#}").contains("no room"), "{refused:#}");
+    // Another task notes something meanwhile, and commits.
+    let noting = gateway
+        .writer()
+        .handle()
+        .transact(|store| store.note_trouble("away", 1));
+    noting.expect("noted");
+    gateway.stop();
+    assert_same("half way", &place.tables(), &before);
+
+    store
+        .execute_batch("DROP TRIGGER no_room")
+        .expect("dropped");
+    place.ingest("late", &late, now);
+    assert_same("again", &place.tables(), &one_batch(&files, now));
+}
+
+#[test]
 fn a_late_row_takes_back_what_was_suppressed() {
     let now = tape::after(START, 1);
     // P1 stops at 10:20 with a full tank. A first record shows the level falling, which would be an outage but for the

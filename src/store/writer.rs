@@ -54,12 +54,19 @@ impl Writer {
             .map_err(|_| anyhow!("the writer has stopped"))
     }
 
-    /// Runs something on the store behind all steps handed over so far.
+    /// Runs something on the store behind all steps handed over so far. When it fails, all since the last commit is taken back
+    /// at once: what it left half done must not be committed with what somebody else has to write.
     pub fn call<T: Send + 'static>(
         &self,
         call: impl FnOnce(&mut Store) -> anyhow::Result<T> + Send + 'static,
     ) -> anyhow::Result<T> {
-        self::call(&self.jobs, call)
+        self::call(&self.jobs, |store| {
+            let done = call(store);
+            if done.is_err() {
+                store.roll_back();
+            }
+            done
+        })
     }
 
     /// Commits all steps handed over so far. When it fails, all since the last commit are taken back.

@@ -79,11 +79,18 @@ impl<'c> Gateway<'c> {
 
     /// Replays files whole, as `ingest` does.
     pub fn ingest(&mut self, paths: &[PathBuf]) {
-        let known = self
-            .pipeline
-            .writer()
-            .call(|store| store.files())
-            .expect("the files are known");
+        self.feed(paths).expect("the store takes it");
+        self.commit();
+    }
+
+    /// The writer.
+    pub fn writer(&self) -> &Writer {
+        self.pipeline.writer()
+    }
+
+    /// Replays files whole; nothing of it is safe yet.
+    pub fn feed(&mut self, paths: &[PathBuf]) -> anyhow::Result<()> {
+        let known = self.writer().call(|store| store.files())?;
         let mut next = known.iter().map(|record| record.id).max().unwrap_or(0);
         let calendar = Calendar::new(self.config.plant.zone.clone());
         for path in paths {
@@ -103,10 +110,10 @@ impl<'c> Gateway<'c> {
                 reader.expect_again(before);
             }
             while let Some(piece) = reader.next_piece(End::Final, self.now).expect("a piece") {
-                self.pipeline.feed(piece, self.now).expect("a fed piece");
+                self.pipeline.feed(piece, self.now)?;
             }
         }
-        self.commit();
+        Ok(())
     }
 
     /// Stops. What is not committed is taken back, as after a crash.
