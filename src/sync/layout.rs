@@ -35,6 +35,16 @@ impl Layout {
             Synced::Alerts | Synced::Journal | Synced::Rejects => &["ts", "id"],
         }
     }
+
+    /// The columns that are sent, for SQL.
+    pub fn names(&self) -> String {
+        let names: Vec<_> = self
+            .sent
+            .iter()
+            .map(|column| column.name.as_str())
+            .collect();
+        names.join(", ")
+    }
 }
 
 struct Remote {

@@ -50,6 +50,7 @@ use layout::{Layout, columns, layouts};
 use meet::{Mark, Meeting, meet};
 pub use send::Sent;
 use send::{MOVED, Sender, commit, mark};
+use stage::Source;
 
 /// A transaction should not take longer than this.
 const BLOCK_MAX: Duration = Duration::from_secs(10);
@@ -290,6 +291,9 @@ impl Sending<'_> {
     async fn send(&self, connection: &mut PgConnection) -> anyhow::Result<()> {
         let sender = Sender {
             site: &self.centre.site,
+            layouts: self.layouts,
+        };
+        let source = Source {
             zone: &self.centre.zone,
             store: &self.centre.store,
             layouts: self.layouts,
@@ -306,7 +310,7 @@ impl Sending<'_> {
             drop(snapshot);
             let begun = Instant::now();
             let mut transaction = answered(connection.begin()).await?;
-            let staged = sender.stage(&mut transaction, &batch).await?;
+            let staged = source.stage(&mut transaction, &batch).await?;
             let mut time = begun.elapsed();
             let mut place = self.place.lock().await;
             (reading.from, reading.newest_sent) = (upto, newest);

@@ -1,18 +1,12 @@
 //! A batch to the central office: one transaction that takes the rows of some ranges as they now stand, drops what is gone from
 //! them, and moves the site's mark. Whatever breaks, it has happened or it has not.
 
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
 
 use anyhow::{Context, bail};
-use jiff::tz::TimeZone;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgTransaction, Row, postgres::PgRow};
 
-use super::{
-    connect::answered,
-    layout::Layout,
-    meet::Mark,
-    stage::{Staged, names},
-};
+use super::{connect::answered, layout::Layout, meet::Mark, stage::Staged};
 use crate::{
     calendar::date_text,
     store::{
@@ -43,10 +37,6 @@ pub struct Sent {
 pub struct Sender<'a> {
     /// The site's id.
     pub site: &'a str,
-    /// The plant's zone.
-    pub zone: &'a TimeZone,
-    /// The store.
-    pub store: &'a Path,
     /// What the tables look like.
     pub layouts: &'a BTreeMap<Synced, Layout>,
 }
@@ -299,7 +289,7 @@ impl Sender<'_> {
 
 /// Inserts what is new; and updates what differs, while a row that stands as it is is left alone.
 fn merge_sql(layout: &Layout) -> (String, String) {
-    let (name, columns) = (layout.table.name(), names(layout));
+    let (name, columns) = (layout.table.name(), layout.names());
     let rest: Vec<_> = layout
         .sent
         .iter()

@@ -17,7 +17,6 @@ use super::{
     connect::answered,
     encode::{HEADER, Kind, TRAILER, row},
     layout::Layout,
-    send::Sender,
 };
 use crate::{
     calendar::Calendar,
@@ -58,7 +57,7 @@ pub async fn prepare(
     // Nobody analyses a staging table, so the planner takes a large one for a small one, and would go through it row by row.
     let mut sql = "SET enable_nestloop = off; SET jit = off;".to_owned();
     for (table, layout) in layouts {
-        let (name, columns) = (table.name(), names(layout));
+        let (name, columns) = (table.name(), layout.names());
         sql += &format!(
             "CREATE TEMPORARY TABLE stage_{name} ON COMMIT DELETE ROWS AS \
              SELECT 0::int4 AS place, {columns} FROM pumphouse.{name} WITH NO DATA;"
@@ -68,17 +67,17 @@ pub async fn prepare(
     Ok(())
 }
 
-/// The columns that are sent, for SQL.
-pub fn names(layout: &Layout) -> String {
-    let names: Vec<_> = layout
-        .sent
-        .iter()
-        .map(|column| column.name.as_str())
-        .collect();
-    names.join(", ")
+/// Where rows come from.
+pub struct Source<'a> {
+    /// The plant's zone.
+    pub zone: &'a TimeZone,
+    /// The store.
+    pub store: &'a Path,
+    /// What the tables look like.
+    pub layouts: &'a BTreeMap<Synced, Layout>,
 }
 
-impl Sender<'_> {
+impl Source<'_> {
     /// Puts the rows of a batch, as they now stand in the store, into the staging tables of the open transaction.
     pub async fn stage(
         &self,
@@ -132,7 +131,7 @@ async fn stage_table(
     if matches!(piece, Piece::End(..)) {
         stage_few(transaction, layout, &first).await?;
     } else {
-        let (name, columns) = (layout.table.name(), names(layout));
+        let (name, columns) = (layout.table.name(), layout.names());
         let copy = format!("COPY stage_{name} (place, {columns}) FROM STDIN (FORMAT binary)");
         let mut copy = answered(transaction.copy_in_raw(&copy)).await?;
         answered(copy.send(first)).await?;
@@ -166,7 +165,7 @@ async fn stage_few(
     let sql = format!(
         "INSERT INTO stage_{} (place, {}) SELECT * FROM unnest({})",
         layout.table.name(),
-        names(layout),
+        layout.names(),
         places.join(", ")
     );
     let mut inserting = sqlx::query(AssertSqlSafe(sql));

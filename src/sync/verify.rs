@@ -16,7 +16,7 @@ use super::{
     encode::row,
     layout::{Layout, columns, layouts},
     send::{Sender, commit, mark},
-    stage::prepare,
+    stage::{Source, prepare},
 };
 use crate::{
     calendar::{Calendar, DAY_MIN, Day, date_text},
@@ -198,6 +198,9 @@ impl Ends<'_> {
             let expected = mark(self.connection, self.site).await?;
             let sender = Sender {
                 site: self.site,
+                layouts: &layouts,
+            };
+            let source = Source {
                 zone: self.zone,
                 store: self.store,
                 layouts: &layouts,
@@ -207,7 +210,7 @@ impl Ends<'_> {
             sender
                 .take_place(&mut transaction, expected.as_ref())
                 .await?;
-            let staged = sender.stage(&mut transaction, &batch).await?;
+            let staged = source.stage(&mut transaction, &batch).await?;
             let piece = sender.deliver(&mut transaction, &batch, staged).await?;
             commit(transaction).await?;
             sent(until, &piece);
