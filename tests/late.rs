@@ -363,6 +363,29 @@ fn late_rows_that_fail_half_way_leave_nothing_behind_whatever_else_is_written() 
 }
 
 #[test]
+fn late_rows_just_before_a_checkpoint_are_in_what_a_restart_goes_on_from() {
+    let now = tape::after(START, 1);
+    let files = by_hand((0..140).map(|minute| (1, 30.0, 100.0 + f64::from(minute), 50.0)));
+    // The wall clock passes to the last minute before a checkpoint without the newest rows; they come, and a restart.
+    let (rest, first) = apart(&files, |line| !line.starts_with("2025-03-03 12:"));
+    let (first, late) = apart(&first, |line| {
+        ["11:57", "11:58", "11:59"]
+            .iter()
+            .any(|at| line.starts_with(&format!("2025-03-03 {at}")))
+    });
+    let place = Place::new();
+    let mut gateway = Gateway::open(&place.config, now);
+    let written = |folder: &str, files| tape::write(&place.folder.path().join(folder), files);
+    gateway.ingest(&written("first", &first));
+    gateway.tick(ts("2025-03-03 11:59") / 60);
+    gateway.ingest(&written("late", &late));
+    let mut gateway = gateway.restart();
+    gateway.ingest(&written("rest", &rest));
+    gateway.stop();
+    assert_same("restarted", &place.tables(), &one_batch(&files, now));
+}
+
+#[test]
 fn a_late_row_takes_back_what_was_suppressed() {
     let now = tape::after(START, 1);
     // P1 stops at 10:20 with a full tank. A first record shows the level falling, which would be an outage but for the

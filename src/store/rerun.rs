@@ -160,6 +160,7 @@ impl Store {
         }
         let mut effects = Effects::default();
         let mut same_from = None;
+        let mut taken = BTreeSet::new();
         let mut from = start;
         'pages: loop {
             let page = self.page(from, PAGE_ROWS)?;
@@ -172,6 +173,12 @@ impl Store {
                 same_from = self.same_from(&effects, start, last)?;
                 self.write_figures(&effects)?;
                 self.write_checkpoints(&effects.checkpoints)?;
+                taken.extend(
+                    effects
+                        .checkpoints
+                        .iter()
+                        .map(|checkpoint| checkpoint.before),
+                );
                 effects = Effects::default();
                 if same_from.is_some() {
                     break 'pages;
@@ -190,7 +197,15 @@ impl Store {
             rerun.take(&mut effects);
             self.write_figures(&effects)?;
             self.write_checkpoints(&effects.checkpoints)?;
+            taken.extend(
+                effects
+                    .checkpoints
+                    .iter()
+                    .map(|checkpoint| checkpoint.before),
+            );
         }
+        // One that the clock had passed before the late rows came, and the re-run has not, lacks them.
+        self.keep_checkpoints(start, same_from, &taken)?;
         let is_told = |transition: &Transition| {
             told_ids.contains(&(transition.minute, transition.rule))
                 || (is_gap(transition.rule) && last_row.is_some_and(|row| transition.minute > row))

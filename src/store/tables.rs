@@ -1,6 +1,6 @@
 //! The tables built on `readings_wide`: alerts, sessions, hours, days, pump health; and the checkpoints.
 
-use std::sync::LazyLock;
+use std::{collections::BTreeSet, sync::LazyLock};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -238,6 +238,30 @@ impl Store {
     pub(super) fn save_session(&mut self, session: &SessionRow) -> anyhow::Result<()> {
         if save_session(&self.connection, &mut self.texts, session)? {
             self.changes.note(Synced::Sessions, session.start * 60);
+        }
+        Ok(())
+    }
+
+    /// Drops the checkpoints behind `start`, and before `until` if that is given, but for those in `kept`.
+    pub(super) fn keep_checkpoints(
+        &mut self,
+        start: Minute,
+        until: Option<Minute>,
+        kept: &BTreeSet<Minute>,
+    ) -> anyhow::Result<()> {
+        let range = [
+            start.saturating_mul(60).saturating_add(1),
+            until.map_or(i64::MAX, |until| until * 60 - 1),
+        ];
+        let found: Vec<i64> = self
+            .connection
+            .prepare_cached("SELECT before_ts FROM checkpoints WHERE before_ts BETWEEN ? AND ?")?
+            .query_map(range, |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        for before_ts in found.into_iter().filter(|ts| !kept.contains(&(ts / 60))) {
+            self.connection
+                .prepare_cached("DELETE FROM checkpoints WHERE before_ts = ?")?
+                .execute([before_ts])?;
         }
         Ok(())
     }
