@@ -27,6 +27,7 @@ pub mod tags;
 
 // The path of the data.
 pub mod derive;
+pub mod forecast;
 pub mod historian;
 pub mod notify;
 pub mod pipeline;
