@@ -20,7 +20,7 @@ use common::{
     station::{Daemon, Folder},
     waiting::{until, within},
 };
-use pumphouse::{calendar, clock::Clock};
+use pumphouse::{calendar, clock::Clock, store::changes::Synced};
 
 const DATABASE: &str = "plant";
 /// Rounds of which the median counts.
@@ -112,19 +112,6 @@ fn median(mut times: Vec<f64>) -> f64 {
     times[times.len() / 2]
 }
 
-/// The tables that the office takes.
-const TABLES: [&str; 9] = [
-    "readings_wide",
-    "pump_sessions",
-    "hourly_profile",
-    "daily_summary",
-    "pump_health",
-    "alerts_log",
-    "alerts_suppressed",
-    "alert_journal",
-    "ingest_rejects",
-];
-
 /// Rows a second of all tables of a year, beside a raw binary COPY of the same rows.
 fn rate() {
     let folder = filled("rate", 365);
@@ -132,7 +119,8 @@ fn rate() {
     fs::create_dir(folder.exports()).expect("a folder");
     let server = server();
     join(&server, &folder, "rate");
-    let each = |command: &dyn Fn(&str) -> String| TABLES.map(command).to_vec();
+    let tables = Synced::ALL.map(Synced::name);
+    let each = |command: &dyn Fn(&str) -> String| tables.map(command).to_vec();
     let file = |table: &str| folder.store().with_file_name(format!("{table}.bin"));
     let (mut ours, mut raw) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
@@ -182,7 +170,7 @@ fn rate() {
         psql(&server, &anew.map(str::to_owned));
         forget_sent(&folder.store());
     }
-    let counts = TABLES.map(|table| format!("(SELECT count(*) FROM raw.{table})"));
+    let counts = tables.map(|table| format!("(SELECT count(*) FROM raw.{table})"));
     let rows: f64 = server
         .sql(DATABASE, &format!("SELECT {}", counts.join(" + ")))
         .trim()
