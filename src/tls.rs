@@ -1,10 +1,19 @@
-//! What a TLS connection failed of, in words that say what to do about it: pure.
+//! Where a connection needs TLS, and what one failed of, in words that say what to do about it: pure.
 
-use std::{error::Error, io};
+use std::{error::Error, io, net::IpAddr};
 
 use rustls::{AlertDescription, CertificateError, Error as TlsError, pki_types::UnixTime};
 
 use crate::calendar::utc_text;
+
+/// Whether a host is this machine, so that nobody is on the way to it.
+pub fn is_local(host: &str) -> bool {
+    host == "localhost"
+        || host.starts_with('/')
+        || host
+            .parse()
+            .is_ok_and(|address: IpAddr| address.is_loopback())
+}
 
 /// What is behind an error when it is one of TLS; `host` is who was called. `None` for any other error.
 pub fn explain(error: &(dyn Error + 'static), host: &str, has_ca_file: bool) -> Option<String> {

@@ -1,7 +1,6 @@
 //! Where things are delivered: the broker, the central office, the people on call.
 
 use std::{
-    net::IpAddr,
     path::{Path, PathBuf},
     str::FromStr,
 };
@@ -11,6 +10,7 @@ use sqlx::postgres::PgConnectOptions;
 use ureq::http::Uri;
 
 use super::section::Section;
+use crate::tls::is_local;
 
 /// The broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -365,8 +365,7 @@ fn webhook_fault(url: &str) -> Option<&'static str> {
 fn webhook_note(url: &str) -> Option<String> {
     let uri: Uri = url.parse().ok()?;
     let host = uri.host()?;
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse();
-    let is_local = host == "localhost" || address.is_ok_and(|ip: IpAddr| ip.is_loopback());
+    let is_local = is_local(host.trim_start_matches('[').trim_end_matches(']'));
     (uri.scheme_str() == Some("http") && !is_local).then(|| {
         "notify.webhook_url is http:// to another machine: whoever is on the way can read the calls and their token".into()
     })

@@ -1,6 +1,6 @@
 //! How to reach the central office: address, password, TLS.
 
-use std::{net::IpAddr, str::FromStr, time::Duration};
+use std::{str::FromStr, time::Duration};
 
 use anyhow::{Context, bail};
 use sqlx::{
@@ -8,7 +8,10 @@ use sqlx::{
     postgres::{PgConnectOptions, PgSslMode},
 };
 
-use crate::config::{CENTRAL_SILENCE_S_MAX, Central, read_secret};
+use crate::{
+    config::{CENTRAL_SILENCE_S_MAX, Central, read_secret},
+    tls,
+};
 
 /// How long a connect may take.
 const CONNECT_MAX: Duration = Duration::from_secs(20);
@@ -66,7 +69,7 @@ fn options(central: &Central) -> anyhow::Result<PgConnectOptions> {
         options = options.password(&read_secret(path)?);
     }
     // Unless the address says otherwise, whoever answers from another machine must prove who it is.
-    let is_local = is_local(options.get_host());
+    let is_local = tls::is_local(options.get_host());
     if !central.url.contains("sslmode=") && (central.ca_file.is_some() || !is_local) {
         options = options.ssl_mode(PgSslMode::VerifyFull);
     }
@@ -79,18 +82,10 @@ fn options(central: &Central) -> anyhow::Result<PgConnectOptions> {
     Ok(options)
 }
 
-fn is_local(host: &str) -> bool {
-    host == "localhost"
-        || host.starts_with('/')
-        || host
-            .parse()
-            .is_ok_and(|address: IpAddr| address.is_loopback())
-}
-
 /// Says what a failed connect means.
 fn explain(error: sqlx::Error, options: &PgConnectOptions, central: &Central) -> anyhow::Error {
     let host = options.get_host();
-    let meaning = crate::tls::explain(&error, host, central.ca_file.is_some());
+    let meaning = tls::explain(&error, host, central.ca_file.is_some());
     let error = anyhow::Error::from(error);
     let error = match meaning {
         Some(meaning) => error.context(meaning),

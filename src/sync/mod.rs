@@ -247,6 +247,15 @@ struct Reading {
     newest_sent: i64,
 }
 
+/// What is to be read next.
+struct Waiting {
+    batch: Batch,
+    /// The nonce of the newest entry of the change log in the batch.
+    nonce: i64,
+    /// The newest entry of the change log there is.
+    newest: i64,
+}
+
 /// One meeting with the central office. Whoever has the turn to read takes the turn to deliver before giving it back, so
 /// batches are delivered in the order in which they were read.
 struct Sending<'a> {
@@ -263,11 +272,14 @@ struct Sending<'a> {
 impl Sending<'_> {
     /// Sends until nothing waits; a backlog over a second connection, too, if one can be had.
     async fn drain(&self, connection: &mut PgConnection) -> anyhow::Result<()> {
-        let waiting = self.next(&*self.reading.lock().await).await?;
-        if waiting.is_some_and(|(batch, newest)| batch.upto < newest)
+        let Some(waiting) = self.next(&*self.reading.lock().await).await? else {
+            return Ok(());
+        };
+        if waiting.batch.upto < waiting.newest
             && let Ok(mut second) = self.second().await
         {
             tokio::try_join!(self.send(connection), self.send(&mut second))?;
+            return Ok(());
         }
         self.send(connection).await
     }
@@ -278,13 +290,22 @@ impl Sending<'_> {
         Ok(connection)
     }
 
-    /// What is to be read next, and the newest entry of the change log there is.
-    async fn next(&self, reading: &Reading) -> anyhow::Result<Option<(Batch, i64)>> {
+    /// What is to be read next.
+    async fn next(&self, reading: &Reading) -> anyhow::Result<Option<Waiting>> {
         let freezing = self.centre.handle.transact_async(Store::freeze_changes);
         let newest = freezing.await?;
         let snapshot = Snapshot::open(&self.centre.store)?;
-        let batch = snapshot.batch((reading.from, newest), locked(self.block).rows)?;
-        Ok(batch.map(|batch| (batch, newest)))
+        let rows_max = locked(self.block).rows;
+        let Some(mut batch) = snapshot.batch((reading.from, newest), rows_max)? else {
+            return Ok(None);
+        };
+        snapshot.add_newest(&mut batch, reading.newest_sent)?;
+        let nonce = snapshot.nonce(batch.upto)?;
+        Ok(Some(Waiting {
+            batch,
+            nonce: nonce.context("the change log has lost an entry")?,
+            newest,
+        }))
     }
 
     /// Sends batch after batch over one connection until nothing waits.
@@ -300,14 +321,15 @@ impl Sending<'_> {
         };
         loop {
             let mut reading = self.reading.lock().await;
-            let Some((mut batch, newest)) = self.next(&reading).await? else {
+            let Some(waiting) = self.next(&reading).await? else {
                 return Ok(());
             };
+            let Waiting {
+                batch,
+                nonce,
+                newest,
+            } = waiting;
             let upto = batch.upto;
-            let snapshot = Snapshot::open(&self.centre.store)?;
-            snapshot.add_newest(&mut batch, reading.newest_sent)?;
-            let nonce = snapshot.nonce(upto)?;
-            drop(snapshot);
             let begun = Instant::now();
             let mut transaction = answered(connection.begin()).await?;
             let staged = source.stage(&mut transaction, &batch).await?;
@@ -328,7 +350,7 @@ impl Sending<'_> {
             let reached = Mark {
                 epoch: self.epoch.clone(),
                 last_rev: upto,
-                nonce: nonce.context("the change log has lost an entry")?,
+                nonce,
             };
             sender.move_mark(&mut transaction, &reached).await?;
             commit(transaction).await?;
