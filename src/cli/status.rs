@@ -51,10 +51,6 @@ impl Status {
         let open = view.open_alerts()?;
         let held = view.held_alarms()?;
         let suppressed = view.suppressed(SUPPRESSED_MAX)?;
-        let wal = std::path::PathBuf::from(format!("{}-wal", config.store.display()));
-        let size =
-            |path: &std::path::Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-        let store_bytes = size(&config.store) + size(&wal);
         let disk = view.outlook(&config.store)?;
         let central = match &config.central {
             Some(_) => Some(view.central(&config.store, Clock::Wall.now_s())?),
@@ -73,7 +69,7 @@ impl Status {
                 "alerts": alerts,
                 "rejects": rejects,
                 "files": totals,
-                "store_bytes": store_bytes,
+                "store_bytes": disk.store_bytes,
                 "disk_free_bytes": disk.free_bytes,
                 "disk_days_left": disk.days_left,
                 "disk_reserve_bytes": disk.reserve_bytes,
@@ -92,7 +88,7 @@ impl Status {
             }
             _ => writeln!(text, "newest   no row yet")?,
         }
-        let megabytes = store_bytes as f64 / 1e6;
+        let megabytes = disk.store_bytes as f64 / 1e6;
         writeln!(
             text,
             "store    {rows} rows, {alerts} alerts, {megabytes:.1} MB"

@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, params};
 use serde_json::json;
 
-use super::{Store, Synced, alert_id, outbox::SCHEMA};
+use super::{Store, Synced, alert_id, alert_ids, outbox::SCHEMA};
 use crate::{
     calendar::{LocalMinute, Minute, utc_text},
     rules::{
@@ -307,12 +307,11 @@ impl Store {
 
     /// Raises within the stretch that ends with a minute.
     fn raises_until(&self, minute: Minute) -> anyhow::Result<i64> {
-        let first = alert_id(minute - FLOOD_WINDOW_MIN + 1, 0, None);
-        let last = alert_id(minute + 1, 0, None) - 1;
+        let ids = alert_ids((minute - FLOOD_WINDOW_MIN + 1, minute));
         Ok(self
             .connection
             .prepare_cached("SELECT count(*) FROM alerts_log WHERE id BETWEEN ? AND ?")?
-            .query_row([first, last], |row| row.get(0))?)
+            .query_row(ids, |row| row.get(0))?)
     }
 
     /// Since when a flood goes on.

@@ -117,9 +117,9 @@ fn minute_of(alert_id: i64) -> Minute {
     alert_id.div_euclid(512)
 }
 
-/// The ids that alerts raised in a range of minutes can have.
-fn alert_ids((first, last): (Minute, Minute)) -> (i64, i64) {
-    (first * 512, last * 512 + 511)
+/// The first and the last id that alerts raised in a range of minutes can have.
+fn alert_ids((first, last): (Minute, Minute)) -> [i64; 2] {
+    [first * 512, last.saturating_mul(512).saturating_add(511)]
 }
 
 /// A session's id: the same data gives the same id.
@@ -127,9 +127,9 @@ pub fn session_id(start: Minute, pump: usize) -> i64 {
     start * 8 + pump as i64 + 1
 }
 
-/// The ids that sessions begun in a range of minutes can have.
-fn session_ids((first, last): (Minute, Minute)) -> (i64, i64) {
-    (first * 8, last * 8 + 7)
+/// The first and the last id that sessions begun in a range of minutes can have.
+fn session_ids((first, last): (Minute, Minute)) -> [i64; 2] {
+    [first * 8, last.saturating_mul(8).saturating_add(7)]
 }
 
 impl Store {

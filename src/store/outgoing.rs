@@ -351,8 +351,8 @@ fn index_range(table: Synced, (first, last): (i64, i64)) -> (&'static str, [Sql;
     let minutes = (first.div_euclid(60), last.div_euclid(60));
     match table {
         Synced::Readings => ("ts", [Sql::from(first), Sql::from(last)]),
-        Synced::Sessions => ("id", <[i64; 2]>::from(session_ids(minutes)).map(Sql::from)),
-        Synced::Alerts => ("id", <[i64; 2]>::from(alert_ids(minutes)).map(Sql::from)),
+        Synced::Sessions => ("id", session_ids(minutes).map(Sql::from)),
+        Synced::Alerts => ("id", alert_ids(minutes).map(Sql::from)),
         Synced::Hours | Synced::Days | Synced::Health | Synced::Suppressed => {
             ("date", [first, last].map(|day| Sql::from(date_text(day))))
         }

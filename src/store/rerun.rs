@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::params;
 
 use super::{
-    Store, Synced, alert_id,
+    Store, Synced, alert_id, alert_ids,
     journal::{Told, What},
     readings::Stored,
-    session_id,
+    session_id, session_ids,
     tables::insert_alert,
 };
 use crate::{
@@ -50,11 +50,12 @@ struct New {
     resolution: Option<Transition>,
 }
 
-/// Alerts and sessions by id.
+/// Alerts and sessions by id, and the minutes of the checkpoints taken.
 #[derive(Default)]
 struct Rerun {
     alerts: BTreeMap<i64, New>,
     sessions: BTreeMap<i64, SessionRow>,
+    checkpoints: BTreeSet<Minute>,
 }
 
 impl Rerun {
@@ -71,6 +72,9 @@ impl Rerun {
                 }
             }
         }
+        let checkpoints = effects.checkpoints.iter();
+        self.checkpoints
+            .extend(checkpoints.map(|checkpoint| checkpoint.before));
         for session in effects.sessions.drain(..) {
             self.sessions
                 .insert(session_id(session.start, session.pump), session);
@@ -160,7 +164,6 @@ impl Store {
         }
         let mut effects = Effects::default();
         let mut same_from = None;
-        let mut taken = BTreeSet::new();
         let mut from = start;
         'pages: loop {
             let page = self.page(from, PAGE_ROWS)?;
@@ -173,12 +176,6 @@ impl Store {
                 same_from = self.same_from(&effects, start, last)?;
                 self.write_figures(&effects)?;
                 self.write_checkpoints(&effects.checkpoints)?;
-                taken.extend(
-                    effects
-                        .checkpoints
-                        .iter()
-                        .map(|checkpoint| checkpoint.before),
-                );
                 effects = Effects::default();
                 if same_from.is_some() {
                     break 'pages;
@@ -197,15 +194,9 @@ impl Store {
             rerun.take(&mut effects);
             self.write_figures(&effects)?;
             self.write_checkpoints(&effects.checkpoints)?;
-            taken.extend(
-                effects
-                    .checkpoints
-                    .iter()
-                    .map(|checkpoint| checkpoint.before),
-            );
         }
         // One that the clock had passed before the late rows came, and the re-run has not, lacks them.
-        self.keep_checkpoints(start, same_from, &taken)?;
+        self.keep_checkpoints(start, same_from, &rerun.checkpoints)?;
         let is_told = |transition: &Transition| {
             told_ids.contains(&(transition.minute, transition.rule))
                 || (is_gap(transition.rule) && last_row.is_some_and(|row| transition.minute > row))
@@ -300,12 +291,11 @@ impl Store {
             "SELECT id, rule, pump, ts, duration_min, severity, message, value_at_trigger FROM alerts_log \
              WHERE id BETWEEN ? AND ?",
         )?;
-        let first_id = alert_id(start.max(0), 0, None);
-        let last_id = until.map_or(i64::MAX, |until| alert_id(until, 0, None) - 1);
-        let ranges = std::iter::once((first_id, last_id)).chain(open.map(|id| (id, id)));
+        let last = until.map_or(Minute::MAX, |until| until - 1);
+        let ids = alert_ids((start.max(0), last));
         let mut alerts = BTreeMap::new();
-        for (from, to) in ranges {
-            let rows = statement.query_map([from, to], |row| {
+        for ids in std::iter::once(ids).chain(open.map(|id| [id, id])) {
+            let rows = statement.query_map(ids, |row| {
                 let raised = row.get::<_, i64>(3)? / 60;
                 let pump: Option<String> = row.get(2)?;
                 Ok((
@@ -445,13 +435,12 @@ impl Store {
         start: Minute,
         same_from: Option<Minute>,
     ) -> anyhow::Result<()> {
-        let first_id = session_id(start.max(0), 0) - 1;
-        let last_id = same_from.map_or(i64::MAX, |from| session_id(from, 0) - 2);
+        let last = same_from.map_or(Minute::MAX, |from| from - 1);
         let mut statement = self
             .connection
             .prepare_cached("SELECT id FROM pump_sessions WHERE id BETWEEN ? AND ?")?;
         let old: Vec<i64> = statement
-            .query_map([first_id, last_id], |row| row.get(0))?
+            .query_map(session_ids((start.max(0), last)), |row| row.get(0))?
             .collect::<rusqlite::Result<_>>()?;
         drop(statement);
         // Where the future stands as it was, so does the rest of a session that runs into it.

@@ -138,6 +138,8 @@ pub struct Outlook {
     pub days_left: u64,
     /// The reserve, bytes; 0 when it is used up.
     pub reserve_bytes: u64,
+    /// The store with its write-ahead log, bytes.
+    pub store_bytes: u64,
 }
 
 /// How long the disk of a store still holds what comes.
@@ -152,8 +154,9 @@ pub fn outlook(store: &Path, connection: Option<&Connection>) -> anyhow::Result<
         None => 0.0,
     };
     let log = PathBuf::from(format!("{}-wal", store.display()));
+    let store_bytes = size(store) + size(&log);
     let bytes_a_day = if days >= 1.0 {
-        (size(store) + size(&log)) as f64 / days
+        store_bytes as f64 / days
     } else {
         USUAL_BYTES_A_DAY
     };
@@ -162,6 +165,7 @@ pub fn outlook(store: &Path, connection: Option<&Connection>) -> anyhow::Result<
         free_bytes,
         days_left: (free_bytes as f64 / bytes_a_day.max(1.0)) as u64,
         reserve_bytes: size(&path(store)),
+        store_bytes,
     })
 }
 
