@@ -18,8 +18,17 @@ pub fn parse(
     Ok((expand(Ensemble(Arc::new(forest))), vec![]))
 }
 
+/// The trees in a model that is ready to run, if it has some.
+pub fn forest_of(model: &TypedModel) -> Option<Arc<Forest>> {
+    let mut wired = model
+        .nodes()
+        .iter()
+        .filter_map(|node| node.op_as::<Wired>());
+    wired.next().map(|wired| wired.0.clone())
+}
+
 /// The trees of a node of a model file.
-pub fn forest(node: &NodeProto) -> TractResult<Forest> {
+fn forest(node: &NodeProto) -> TractResult<Forest> {
     let known = [
         "n_targets",
         "aggregate_function",
@@ -163,7 +172,11 @@ impl EvalOp for Wired {
         let input = args_1!(inputs);
         let rows = input.to_plain_array_view::<f32>()?;
         let rows = rows.into_dimensionality::<tract_ndarray::Ix2>()?;
-        let values = rows.outer_iter().map(|row| self.0.predict(&row.to_vec()));
+        let rows = rows.as_standard_layout();
+        let values = rows.outer_iter().map(|row| {
+            let row = row.as_slice().expect("in standard layout a row is a slice");
+            self.0.predict(row)
+        });
         let values = values.collect::<Result<Vec<f32>, _>>()?;
         let output = tract_ndarray::Array2::from_shape_vec((values.len(), 1), values)?;
         Ok(tvec!(output.into_tvalue()))

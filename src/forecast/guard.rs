@@ -54,7 +54,7 @@ pub struct Model {
     /// What it says of itself.
     pub manifest: Manifest,
     runnable: Arc<TypedRunnableModel>,
-    forest: Option<Forest>,
+    forest: Option<Arc<Forest>>,
 }
 
 /// Reads a model by its manifest.
@@ -145,7 +145,7 @@ pub fn check(manifest: Manifest, bytes: &[u8]) -> anyhow::Result<Model> {
     Ok(model)
 }
 
-type Built = (Arc<TypedRunnableModel>, Option<Forest>, Vec<Vec<i64>>);
+type Built = (Arc<TypedRunnableModel>, Option<Arc<Forest>>, Vec<Vec<i64>>);
 
 fn build(bytes: &[u8]) -> anyhow::Result<Built> {
     let mut onnx = tract_onnx::onnx();
@@ -154,7 +154,7 @@ fn build(bytes: &[u8]) -> anyhow::Result<Built> {
     let proto = onnx
         .proto_model_for_read(&mut &*bytes)
         .context("the file is no ONNX model")?;
-    let forest = inspect(&proto)?;
+    inspect(&proto)?;
     let mut model = onnx
         .model_for_proto_model(&proto)
         .context("the graph cannot be built")?;
@@ -164,14 +164,9 @@ fn build(bytes: &[u8]) -> anyhow::Result<Built> {
             let Some(shape) = output.fact.shape.concretize() else {
                 continue;
             };
-            let elements = shape
-                .iter()
-                .filter_map(|dimension| dimension.to_i64().ok())
-                .try_fold(1u64, |product, size| {
-                    product.checked_mul(size.max(0) as u64)
-                });
+            let sizes = shape.iter().filter_map(|dimension| dimension.to_i64().ok());
             ensure!(
-                elements.is_some_and(|elements| elements <= ELEMENTS_MAX),
+                is_held(sizes),
                 "{} makes a tensor of the shape {shape:?}",
                 node.name
             );
@@ -196,12 +191,13 @@ fn build(bytes: &[u8]) -> anyhow::Result<Built> {
             Ok(sizes.collect())
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
+    let forest = ensemble::forest_of(&typed);
     let runnable = typed.into_runnable().context("the model cannot be run")?;
     Ok((runnable, forest, facts))
 }
 
-/// Looks at what a file declares; the trees in it, if it has some.
-fn inspect(proto: &ModelProto) -> anyhow::Result<Option<Forest>> {
+/// Looks at what a file declares.
+fn inspect(proto: &ModelProto) -> anyhow::Result<()> {
     ensure!(
         proto.functions.is_empty(),
         "the model brings functions of its own"
@@ -217,7 +213,7 @@ fn inspect(proto: &ModelProto) -> anyhow::Result<Option<Forest>> {
         "the graph has sparse constants"
     );
     let mut depends = declared(graph)?;
-    let mut forest = None;
+    let mut has_trees = false;
     for node in &graph.node {
         check_operator(node)?;
         let mut on_input = false;
@@ -245,8 +241,8 @@ fn inspect(proto: &ModelProto) -> anyhow::Result<Option<Forest>> {
             );
         }
         if node.op_type == ensemble::NAME {
-            ensure!(forest.is_none(), "the graph has two sets of trees");
-            forest = Some(ensemble::forest(node).context("the trees are refused")?);
+            let again = std::mem::replace(&mut has_trees, true);
+            ensure!(!again, "the graph has two sets of trees");
         }
     }
     ensure!(!graph.output.is_empty(), "the graph has no output");
@@ -257,7 +253,15 @@ fn inspect(proto: &ModelProto) -> anyhow::Result<Option<Forest>> {
             output.name
         );
     }
-    Ok(forest)
+    Ok(())
+}
+
+/// Whether a tensor of these sizes has few enough elements.
+fn is_held(mut sizes: impl Iterator<Item = i64>) -> bool {
+    let elements = sizes.try_fold(1u64, |product, size| {
+        product.checked_mul(u64::try_from(size).ok()?)
+    });
+    elements.is_some_and(|elements| elements <= ELEMENTS_MAX)
 }
 
 /// The names that a graph begins with: constants, and inputs, which other than they depend on what is given.
@@ -269,11 +273,8 @@ fn declared(graph: &GraphProto) -> anyhow::Result<HashMap<&str, bool>> {
             "the constant {:?} lies outside the file",
             constant.name
         );
-        let elements = constant.dims.iter().try_fold(1u64, |product, &size| {
-            product.checked_mul(u64::try_from(size).ok()?)
-        });
         ensure!(
-            elements.is_some_and(|elements| elements <= ELEMENTS_MAX),
+            is_held(constant.dims.iter().copied()),
             "the constant {:?} has the shape {:?}",
             constant.name,
             constant.dims

@@ -319,7 +319,7 @@ impl Forest {
         shares[row.len()] = f64::from(self.base);
         for &root in &self.roots {
             shares[row.len()] += self.expected(root);
-            self.share(row, &mut shares, root, &mut Vec::new(), Step::ROOT);
+            self.share(row, &mut shares, root, Vec::new(), Step::ROOT);
         }
         Ok(shares)
     }
@@ -345,13 +345,12 @@ impl Forest {
         }
     }
 
-    fn share(&self, row: &[f32], shares: &mut [f64], at: u32, path: &mut Vec<Step>, step: Step) {
-        let before = path.clone();
-        extend(path, step);
+    fn share(&self, row: &[f32], shares: &mut [f64], at: u32, mut path: Vec<Step>, step: Step) {
+        extend(&mut path, step);
         let node = &self.nodes[at as usize];
         if node.is_leaf() {
             for place in 1..path.len() {
-                let weight: f64 = unwound_sum(path, place);
+                let weight = unwound_sum(&path, place);
                 let Step {
                     feature, zero, one, ..
                 } = path[place];
@@ -363,7 +362,7 @@ impl Forest {
             let (mut zero, mut one) = (1.0, 1.0);
             if let Some(place) = path[1..].iter().position(|step| step.feature == feature) {
                 (zero, one) = (path[place + 1].zero, path[place + 1].one);
-                unwind(path, place + 1);
+                unwind(&mut path, place + 1);
             }
             for child in [node.yes, node.no] {
                 let step = Step {
@@ -372,11 +371,9 @@ impl Forest {
                     one: if child == taken { one } else { 0.0 },
                     weight: 0.0,
                 };
-                let mut own = path.clone();
-                self.share(row, shares, child, &mut own, step);
+                self.share(row, shares, child, path.clone(), step);
             }
         }
-        *path = before;
     }
 }
 
