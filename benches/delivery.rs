@@ -13,7 +13,6 @@ use std::{
 };
 
 use common::{
-    binary,
     boxclock::BoxClock,
     mosquitto::Mosquitto,
     postgres::{Postgres, Setup},
@@ -60,25 +59,7 @@ fn server() -> Postgres {
 fn join(server: &Postgres, folder: &Folder, site: &str) {
     let home = folder.store().parent().expect("a folder").to_path_buf();
     fs::write(home.join("password"), "of a bench").expect("written");
-    let url = server.superuser_url(DATABASE);
-    let done = binary::run(
-        &home,
-        &[
-            "central",
-            "init",
-            "--url",
-            &url,
-            "--site",
-            site,
-            "--site-password-file",
-            "password",
-        ],
-    );
-    assert!(
-        done.status.success(),
-        "{}",
-        String::from_utf8_lossy(&done.stderr)
-    );
+    server.admit(DATABASE, site, &home, "password");
     folder.configure_site(
         site,
         &format!(

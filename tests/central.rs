@@ -21,23 +21,8 @@ fn init(server: &Postgres, folder: &Folder, sites: &[&str]) {
     for site in sites {
         let secret = folder.store().with_file_name(format!("{site}-password"));
         fs::write(&secret, format!("secret of {site}\n")).expect("written");
-        let secret = secret.to_str().expect("a plain name");
-        let url = server.superuser_url(DATABASE);
-        let output = common::binary::run(
-            folder.store().parent().expect("a folder"),
-            &[
-                "central",
-                "init",
-                "--url",
-                &url,
-                "--site",
-                site,
-                "--site-password-file",
-                secret,
-            ],
-        );
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{errors}");
+        let home = secret.parent().expect("a folder");
+        server.admit(DATABASE, site, home, &format!("{site}-password"));
     }
 }
 

@@ -6,7 +6,6 @@ mod common;
 use std::{collections::HashSet, fs, path::PathBuf, sync::Arc};
 
 use common::{
-    binary,
     disk::Disk,
     mosquitto::{Mosquitto, Persistence, Setup},
     mounting::not_tried,
@@ -60,11 +59,7 @@ impl Station {
         let home = folder.store();
         let home = home.parent().expect("a folder");
         fs::write(home.join("password"), "of the site\n").expect("written");
-        let url = office.superuser_url(DATABASE);
-        let site = ["--site", "case", "--site-password-file", "password"];
-        let arguments = [&["central", "init", "--url", &url], &site[..]].concat();
-        let done = binary::run(home, &arguments);
-        assert!(done.status.success(), "{done:?}");
+        office.admit(DATABASE, "case", home, "password");
         folder.configure(&format!(
             "[mqtt]\nurl = \"mqtt://127.0.0.1:{}\"\nretry_s_max = 1\n\
              [central]\nurl = \"postgres://case@127.0.0.1:{}/{DATABASE}\"\npassword_file = \"password\"\nretry_s_max = 1\n",

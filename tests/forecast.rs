@@ -132,6 +132,9 @@ impl Written {
         peak.add("06:00-10:00").expect("a window");
         peak.add("22:00-02:00").expect("a window");
 
+        let columns: Vec<String> =
+            serde_json::from_slice(&self.bytes("columns.json")).expect("the columns' names");
+        assert_eq!(columns, COLUMNS);
         let bytes = self.bytes("features.f64");
         let wanted: Vec<f64> = bytes
             .as_chunks::<8>()

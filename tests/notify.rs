@@ -54,6 +54,15 @@ fn configure(folder: &Folder, receiver: &Receiver, more: &str) {
     ));
 }
 
+/// A station whose alerts panels can acknowledge.
+fn with_panels(keys: &str) -> (Folder, Receiver, Mosquitto) {
+    let (folder, receiver, mosquitto) =
+        (Folder::new("calls"), Receiver::start(), Mosquitto::start());
+    let mqtt = format!("[mqtt]\nurl = \"mqtt://127.0.0.1:{}\"\n", mosquitto.port);
+    configure(&folder, &receiver, &format!("{keys}{mqtt}"));
+    (folder, receiver, mosquitto)
+}
+
 fn states(folder: &Folder) -> String {
     folder.query(
         "SELECT coalesce(group_concat(hook || ' ' || reason || ' ' || state, ', '), '') \
@@ -212,14 +221,7 @@ fn acknowledge(panel: &Panel, alert: &str) {
 
 #[test]
 fn a_critical_alert_calls_again_when_nobody_acknowledges_it() {
-    let (folder, receiver, mosquitto) =
-        (Folder::new("calls"), Receiver::start(), Mosquitto::start());
-    let mqtt = format!("[mqtt]\nurl = \"mqtt://127.0.0.1:{}\"\n", mosquitto.port);
-    configure(
-        &folder,
-        &receiver,
-        &format!("critical_escalate_min = 0.1\n{mqtt}"),
-    );
+    let (folder, receiver, mosquitto) = with_panels("critical_escalate_min = 0.1\n");
     let mut tape = folder.tape(60);
     let panel = Panel::connect(mosquitto.port);
     let daemon = folder.run();
@@ -244,14 +246,7 @@ fn a_critical_alert_calls_again_when_nobody_acknowledges_it() {
 
 #[test]
 fn a_high_alert_calls_only_when_it_is_not_acknowledged_in_time() {
-    let (folder, receiver, mosquitto) =
-        (Folder::new("calls"), Receiver::start(), Mosquitto::start());
-    let mqtt = format!("[mqtt]\nurl = \"mqtt://127.0.0.1:{}\"\n", mosquitto.port);
-    configure(
-        &folder,
-        &receiver,
-        &format!("high_escalate_min = 0.1\n{mqtt}"),
-    );
+    let (folder, receiver, mosquitto) = with_panels("high_escalate_min = 0.1\n");
     let mut tape = folder.tape(60);
     let panel = Panel::connect(mosquitto.port);
     let daemon = folder.run();

@@ -6,7 +6,6 @@ mod common;
 use std::collections::HashSet;
 
 use common::{
-    binary,
     mosquitto::Mosquitto,
     panel::Panel,
     postgres::Postgres,
@@ -94,11 +93,7 @@ fn a_half_open_connection_to_the_central_office_is_given_up_in_the_middle_of_a_b
     let home = folder.store();
     let home = home.parent().expect("a folder");
     std::fs::write(home.join("password"), "of the site\n").expect("written");
-    let url = server.superuser_url(DATABASE);
-    let site = ["--site", "case", "--site-password-file", "password"];
-    let arguments = [&["central", "init", "--url", &url], &site[..]].concat();
-    let done = binary::run(home, &arguments);
-    assert!(done.status.success(), "{done:?}");
+    server.admit(DATABASE, "case", home, "password");
     folder.configure(&format!(
         "[central]\nurl = \"postgres://case@127.0.0.1:{}/{DATABASE}\"\npassword_file = \"password\"\n\
          batch_rows_max = 2000\nretry_s_max = 1\nsilence_s_max = 2\n",

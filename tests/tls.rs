@@ -20,6 +20,24 @@ const HOST: &str = "127.0.0.1";
 /// A name under which nobody reaches them.
 const OTHER: &str = "elsewhere.example";
 
+/// Certificates that do not fit, and why.
+fn misfits(ours: &Authority, theirs: &Authority) -> [(ServerCertificate, &'static str); 3] {
+    [
+        (
+            theirs.server(&[HOST]),
+            "the certificate of 127.0.0.1 is signed by an authority that ca_file does not have",
+        ),
+        (
+            ours.server(&[OTHER]),
+            "the certificate of 127.0.0.1 is for another name: elsewhere.example",
+        ),
+        (
+            ours.expired_server(&[HOST]),
+            "the certificate of 127.0.0.1 has expired on 2021-01-01",
+        ),
+    ]
+}
+
 fn broker(server: &ServerCertificate, clients: Option<&Authority>) -> Mosquitto {
     Mosquitto::start_with(&Setup {
         tls: Some(Tls { server, clients }),
@@ -99,20 +117,7 @@ fn publishes_to_a_broker_that_proves_its_name_in_both_versions_with_and_without_
 fn a_brokers_certificate_that_does_not_fit_is_refused_by_name() {
     let (ours, theirs) = (Authority::new(), Authority::new());
     for version in ["3.1.1", "5"] {
-        for (server, because) in [
-            (
-                theirs.server(&[HOST]),
-                "the certificate of 127.0.0.1 is signed by an authority that ca_file does not have",
-            ),
-            (
-                ours.server(&[OTHER]),
-                "the certificate of 127.0.0.1 is for another name: elsewhere.example",
-            ),
-            (
-                ours.expired_server(&[HOST]),
-                "the certificate of 127.0.0.1 has expired on 2021-01-01",
-            ),
-        ] {
+        for (server, because) in misfits(&ours, &theirs) {
             let broker = broker(&server, None);
             let config = mqtt(broker.tls_port(), version, &ours.file(), None);
             refused("tls-refused", &broker, &config, because);
@@ -176,21 +181,8 @@ fn office(name: &str, certificate: &ServerCertificate) -> (Postgres, Folder) {
     let folder = Folder::new(name);
     let secret = folder.store().with_file_name("pg-password");
     fs::write(&secret, "right and secret\n").expect("written");
-    let url = server.superuser_url(DATABASE);
-    let output = common::binary::run(
-        secret.parent().expect("a folder"),
-        &[
-            "central",
-            "init",
-            "--url",
-            &url,
-            "--site",
-            "case",
-            "--site-password-file",
-            "pg-password",
-        ],
-    );
-    assert!(output.status.success(), "{output:?}");
+    let home = secret.parent().expect("a folder");
+    server.admit(DATABASE, "case", home, "pg-password");
     (server, folder)
 }
 
@@ -241,20 +233,7 @@ fn sends_to_a_central_office_that_proves_its_name_and_names_a_wrong_password() {
 #[test]
 fn a_central_offices_certificate_that_does_not_fit_is_refused_by_name() {
     let (ours, theirs) = (Authority::new(), Authority::new());
-    for (server, because) in [
-        (
-            theirs.server(&[HOST]),
-            "the certificate of 127.0.0.1 is signed by an authority that ca_file does not have",
-        ),
-        (
-            ours.server(&[OTHER]),
-            "the certificate of 127.0.0.1 is for another name: elsewhere.example",
-        ),
-        (
-            ours.expired_server(&[HOST]),
-            "the certificate of 127.0.0.1 has expired on 2021-01-01",
-        ),
-    ] {
+    for (server, because) in misfits(&ours, &theirs) {
         let (server, folder) = office("office-refused", &server);
         folder.configure(&central(&server, &ours.file()));
         write_exports(&folder);

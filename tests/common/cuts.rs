@@ -3,6 +3,7 @@
 //! those of an undisturbed run.
 
 use std::{
+    collections::{BTreeSet, HashSet},
     fs::{self, OpenOptions},
     io::Write,
     path::{Path, PathBuf},
@@ -21,6 +22,7 @@ use super::{
     mounting::{do_privileged, own, privileged},
     panel::Panel,
     station::Daemon,
+    tables::journal,
     tables::{Tables, assert_same},
     tape,
     waiting::{DEADLINE, until, within},
@@ -379,16 +381,9 @@ impl World {
         });
         assert!(read.is_some(), "{}", daemon.log());
         let store = open(&self.store()).expect("the store");
-        let mut statement = store
-            .prepare("SELECT DISTINCT event_id FROM alert_journal")
-            .expect("a journal");
-        let journal: Vec<String> = statement
-            .query_map([], |row| row.get(0))
-            .expect("lines")
-            .collect::<rusqlite::Result<_>>()
-            .expect("lines");
+        let journal: BTreeSet<_> = journal(&store).into_iter().collect();
         let told = until("the panel hears every line of the journal", || {
-            let heard: std::collections::HashSet<_> = self.heard().into_iter().collect();
+            let heard: HashSet<_> = self.heard().into_iter().collect();
             journal
                 .iter()
                 .all(|id| heard.contains(id))
@@ -396,7 +391,6 @@ impl World {
         });
         self.account.events = told;
         daemon.terminate();
-        drop(statement);
         // An undisturbed daemon: as here, the wall clock goes on behind the last row.
         let plain = self.folder.path().join("plain.db");
         self.configure(&plain);

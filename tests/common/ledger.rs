@@ -28,6 +28,7 @@ use super::{
     postgres::{Backup, Postgres},
     proxy::{Mode, Proxy, Way},
     station::{Daemon, tables},
+    tables::journal,
     waiting::{until, within},
 };
 
@@ -253,25 +254,7 @@ impl World {
         let office = Postgres::start();
         office.create_database(DATABASE);
         fs::write(folder.path().join("password"), "of the ledger\n").expect("written");
-        let url = office.superuser_url(DATABASE);
-        let done = binary::run(
-            folder.path(),
-            &[
-                "central",
-                "init",
-                "--url",
-                &url,
-                "--site",
-                SITE,
-                "--site-password-file",
-                "password",
-            ],
-        );
-        assert!(
-            done.status.success(),
-            "{}",
-            String::from_utf8_lossy(&done.stderr)
-        );
+        office.admit(DATABASE, SITE, folder.path(), "password");
         office.sql(
             DATABASE,
             &format!(
@@ -616,14 +599,7 @@ impl World {
     fn messages_balance(&mut self) {
         let store = Connection::open_with_flags(self.store(), OpenFlags::SQLITE_OPEN_READ_ONLY)
             .expect("the store");
-        let mut statement = store
-            .prepare("SELECT event_id FROM alert_journal ORDER BY id")
-            .expect("a journal");
-        let journal: Vec<String> = statement
-            .query_map([], |row| row.get(0))
-            .expect("lines")
-            .collect::<rusqlite::Result<_>>()
-            .expect("lines");
+        let journal = journal(&store);
         let heard = |world: &Self| -> Vec<String> {
             let messages = world.panel.messages();
             let events = messages

@@ -17,6 +17,7 @@ use rustix::process::{Pid, Signal, geteuid, kill_process};
 use tempfile::TempDir;
 
 use super::{
+    binary,
     certificates::ServerCertificate,
     ports::free_port,
     waiting::{DEADLINE, until, within},
@@ -131,6 +132,16 @@ impl Postgres {
             self.port,
             escaped(database)
         )
+    }
+
+    /// Sets up the schema and a site's login as docs/delivery.md says; the file with its password counts from the folder.
+    #[track_caller]
+    pub fn admit(&self, database: &str, site: &str, folder: &Path, password_file: &str) {
+        let url = self.superuser_url(database);
+        let site = ["--site", site, "--site-password-file", password_file];
+        let arguments = [&["central", "init", "--url", &url], &site[..]].concat();
+        let done = binary::run(folder, &arguments);
+        assert!(done.status.success(), "{done:?}");
     }
 
     /// Runs statements as the superuser; the rows, cells joined by `|`.

@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use rusqlite::types::ValueRef;
+use rusqlite::{Connection, types::ValueRef};
 
 use super::expected::open;
 
@@ -33,6 +33,15 @@ pub struct Table {
 /// All tables of a store.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tables(pub BTreeMap<&'static str, Table>);
+
+/// The events of a store's journal, in its order.
+pub fn journal(store: &Connection) -> Vec<String> {
+    let mut statement = store
+        .prepare("SELECT event_id FROM alert_journal ORDER BY id")
+        .expect("a journal");
+    let events = statement.query_map([], |row| row.get(0)).expect("lines");
+    events.collect::<rusqlite::Result<_>>().expect("lines")
+}
 
 impl Tables {
     /// Reads a store.

@@ -91,6 +91,7 @@ def write_features(folder, random):
     origins = FIRST + np.arange(600, DAYS * 1440, 331)
     origin, ahead_min = (grid.ravel() for grid in np.meshgrid(origins, AHEAD_MIN, indexing="ij"))
     rows = [history.rows(target, origin, ahead_min) for target in ("hlt_pct", "flow_demand")]
+    export.replace(folder / "columns.json", (json.dumps(features.COLUMNS, indent=1) + "\n").encode())
     export.replace(folder / "minutes.i16", tenths.tobytes())
     export.replace(folder / "features.f64", np.concatenate(rows).astype("<f8").tobytes())
 
