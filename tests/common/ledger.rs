@@ -523,14 +523,7 @@ impl World {
     }
 
     fn ask_store(&self, sql: &str) -> Option<String> {
-        let store =
-            Connection::open_with_flags(self.store(), OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
-        store.busy_timeout(Duration::from_secs(5)).ok()?;
-        store
-            .query_row(&format!("SELECT CAST(({sql}) AS TEXT)"), [], |row| {
-                row.get(0)
-            })
-            .ok()
+        ask(&self.store(), sql)
     }
 
     fn count(&self, sql: &str) -> u64 {
@@ -662,16 +655,8 @@ impl World {
         if let Some(mut daemon) = self.daemon.take() {
             daemon.terminate();
         }
-        let plain = self.folder.path().join("plain");
-        fs::create_dir(&plain).expect("a folder");
-        let config = fs::read_to_string(self.config()).expect("read");
-        let (store, here) = (
-            format!("{:?}", self.store()),
-            format!("{:?}", plain.join("out.db")),
-        );
-        fs::write(plain.join("pumphouse.toml"), config.replace(&store, &here)).expect("written");
-        binary::ingest(&plain, std::slice::from_ref(&self.exports.folder));
-        let (ours, theirs) = (tables(&self.store()), tables(&plain.join("out.db")));
+        let undisturbed = self.undisturbed();
+        let (ours, theirs) = (tables(&self.store()), tables(&undisturbed));
         for table in [
             "readings_wide",
             "pump_sessions",
@@ -689,16 +674,63 @@ impl World {
                     .collect()
             };
             let (ours, theirs) = (rows(&ours), rows(&theirs));
-            let differing = ours
-                .iter()
-                .zip(&theirs)
-                .find(|(ours, theirs)| ours != theirs);
+            let only = |these: &[String], those: &[String]| -> Vec<String> {
+                these
+                    .iter()
+                    .filter(|row| !those.contains(row))
+                    .take(5)
+                    .cloned()
+                    .collect()
+            };
             assert!(
                 ours == theirs,
-                "{table}: {} rows, {} undisturbed; first difference {differing:?}",
+                "{table}: {} rows, {} undisturbed\nonly here: {:#?}\nonly undisturbed: {:#?}",
                 ours.len(),
-                theirs.len()
+                theirs.len(),
+                only(&ours, &theirs),
+                only(&theirs, &ours),
             );
         }
     }
+
+    /// The store of a daemon that reads the same exports by the same clock, with nobody to deliver to.
+    fn undisturbed(&self) -> PathBuf {
+        let plain = self.folder.path().join("plain");
+        fs::create_dir(&plain).expect("a folder");
+        let store = plain.join("out.db");
+        let config = fs::read_to_string(self.config()).expect("read");
+        let (before, rest) = config.split_once("[mqtt]").expect("the broker");
+        let (_, tags) = rest.split_once("[historian.tags]").expect("the tags");
+        let config = plain.join("pumphouse.toml");
+        let ours = format!("{:?}", self.store());
+        let before = before.replace(&ours, &format!("{store:?}")).replace(
+            "[historian]\n",
+            &format!("[historian]\nwatch = [{:?}]\n", self.exports.folder),
+        );
+        fs::write(&config, format!("{before}[historian.tags]{tags}")).expect("written");
+        let mut daemon = Daemon::start(&config, &plain.join("log"), &self.clock.environment());
+        // The silence after the last row is told once everything is read.
+        let through = within(SETTLE, || {
+            let read = ask(&store, "SELECT sum(position) FROM ingest_files")?;
+            let told = format!(
+                "SELECT count(*) FROM alerts_log WHERE told = 1 AND ts >= {}",
+                self.end_min * 60
+            );
+            (read == self.exports.bytes().to_string() && ask(&store, &told)? != "0").then_some(())
+        });
+        assert!(through.is_some(), "the undisturbed run is not through");
+        daemon.terminate();
+        store
+    }
+}
+
+/// What a query over a store says, as text; `None` while there is no answer.
+fn ask(store: &Path, sql: &str) -> Option<String> {
+    let store = Connection::open_with_flags(store, OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
+    store.busy_timeout(Duration::from_secs(5)).ok()?;
+    store
+        .query_row(&format!("SELECT CAST(({sql}) AS TEXT)"), [], |row| {
+            row.get(0)
+        })
+        .ok()
 }
