@@ -2,12 +2,14 @@
 //! rows. Once with what the trainer wrote into `tests/forecast`, once with what it writes now, of another seed, in a Python
 //! environment of its own.
 
+mod common;
+
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
+use common::trainer::{module, run};
 use jiff::tz::TimeZone;
 use pumphouse::{
     calendar::Calendar,
@@ -18,7 +20,6 @@ use pumphouse::{
     },
     plant::PeakWindows,
 };
-use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 /// Columns of the model's rows.
@@ -170,49 +171,6 @@ fn is_near(got: f64, wanted: f64, tolerance: f64) -> bool {
     (got - wanted).abs() <= tolerance || (got.is_nan() && wanted.is_nan())
 }
 
-/// A Python with what the trainer needs, made when missing.
-fn python() -> PathBuf {
-    let trainer = trainer();
-    let requirements = fs::read(trainer.join("requirements.txt")).expect("the trainer's needs");
-    let name: String = Sha256::digest(&requirements)[..6]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("trainer-{name}"));
-    let (python, whole) = (place.join("bin/python"), place.join("whole"));
-    if !whole.exists() {
-        run(Command::new("python3")
-            .args(["-m", "venv", "--clear"])
-            .arg(&place));
-        run(Command::new(&python)
-            .args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-                "-r",
-            ])
-            .arg(trainer.join("requirements.txt")));
-        fs::write(whole, "").expect("written");
-    }
-    python
-}
-
-fn trainer() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("onnx-models/trainer")
-}
-
-fn run(command: &mut Command) {
-    let done = command.output().expect("it starts");
-    assert!(
-        done.status.success(),
-        "{command:?}: {}{}",
-        String::from_utf8_lossy(&done.stdout),
-        String::from_utf8_lossy(&done.stderr)
-    );
-}
-
 #[test]
 fn what_the_trainer_has_written_is_what_comes_out_here() {
     Written(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/forecast")).is_what_comes_out_here();
@@ -221,11 +179,8 @@ fn what_the_trainer_has_written_is_what_comes_out_here() {
 #[test]
 fn what_the_trainer_writes_now_is_what_comes_out_here() {
     let folder = TempDir::new().expect("a folder");
-    run(Command::new(python())
-        .args(["-W", "error", "-m", "pumphouse_trainer.parity"])
+    run(module("pumphouse_trainer.parity")
         .arg(folder.path())
-        .arg("7")
-        .current_dir(trainer())
-        .env("PYTHONDONTWRITEBYTECODE", "1"));
+        .arg("7"));
     Written(folder.path().to_path_buf()).is_what_comes_out_here();
 }

@@ -24,4 +24,5 @@ pub mod station;
 pub mod tables;
 pub mod tampering;
 pub mod tape;
+pub mod trainer;
 pub mod waiting;
