@@ -1,16 +1,18 @@
-//! The trainer's own checks: what is not fit to learn from is told with its figures, and training stops.
+//! The trainer over a store of the simulated station: what is not fit to learn from stops it with figures, and what it fits is
+//! taken by the daemon's loader, better than seasonal-naive and the same each time.
 
 mod common;
 
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
 use common::{binary, trainer};
+use pumphouse::forecast::{features::COLUMNS, guard::load};
 use rusqlite::Connection;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Twenty simulated days in a store.
-fn station() -> TempDir {
+/// Simulated days in a store; the last of them is 2025-03-30.
+fn station(days: i64) -> TempDir {
     let folder = TempDir::with_prefix("pumphouse-trainer-").expect("a folder");
     let simulated = binary::run(
         folder.path(),
@@ -19,9 +21,9 @@ fn station() -> TempDir {
             "--out",
             ".",
             "--days",
-            "20",
+            &days.to_string(),
             "--start",
-            "2025-03-01",
+            &format!("2025-03-{:02}", 31 - days),
             "--seed",
             "5",
         ],
@@ -54,15 +56,15 @@ fn failed(report: &Value) -> Vec<&str> {
 
 #[test]
 fn a_failed_check_stops_with_its_figures() {
-    let folder = station();
+    let folder = station(20);
     let store = Connection::open(folder.path().join("pumphouse.db")).expect("the store");
     let (code, report, said) = validate(folder.path(), &[]);
     assert_eq!((code, said.as_str()), (0, ""), "{report:#}");
     assert_eq!(report["passed"], true);
-    assert_eq!(report["from"], "2025-03-01T00:00Z");
-    assert_eq!(report["to"], "2025-03-20T23:59Z");
+    assert_eq!(report["from"], "2025-03-11T00:00Z");
+    assert_eq!(report["to"], "2025-03-30T23:59Z");
 
-    let hours_before_end = |hours: i64| 1_742_515_200 - hours * 3600;
+    let hours_before_end = |hours: i64| 1_743_379_200 - hours * 3600;
     let broken: [(&str, i64, &[&str]); 6] = [
         (
             "UPDATE readings_wide SET hlt_pct = 900 WHERE ts >= ?",
@@ -116,12 +118,83 @@ fn a_failed_check_stops_with_its_figures() {
         let (code, report, said) = validate(copy.path(), &[]);
         assert_eq!((code, said.as_str()), (1, ""), "{sql}");
         assert_eq!(failed(&report), wanted, "{sql}: {report:#}");
+        let models = copy.path().join("models");
+        let trained = train(copy.path(), &models).output().expect("it starts");
+        assert_eq!(trained.status.code(), Some(1), "{sql}");
+        assert!(!models.exists(), "{sql}: nothing is learnt from it");
     }
 }
 
 #[test]
+fn models_are_better_than_seasonal_naive_and_the_same_each_time() {
+    let folder = station(30);
+    let [models, again] = ["models", "again"].map(|name| folder.path().join(name));
+    for out in [&models, &again] {
+        trainer::run(&mut train(folder.path(), out));
+    }
+    let written = contents(&models);
+    assert!(written == contents(&again), "equal minutes, equal models");
+    assert_eq!(written.len(), 8, "{:?}", written.keys());
+    let mut skills = BTreeMap::new();
+    for (name, manifest) in written.iter().filter(|(name, _)| name.ends_with(".json")) {
+        let model = load(&models.join(name)).unwrap_or_else(|error| panic!("{name}: {error:#}"));
+        assert_eq!(model.manifest.features, COLUMNS);
+        let manifest: Value = serde_json::from_slice(manifest).expect("JSON");
+        let (scores, slots) = (&manifest["scores"], &manifest["slots"]);
+        for key in ["rmse_val", "mae_val", "rmse_train", "r2_score"] {
+            assert!(scores[key].is_f64(), "{name}: {key}");
+        }
+        assert_eq!(
+            scores["by_ahead_min"].as_object().expect("scores").len(),
+            12
+        );
+        let band = manifest["band"].as_array().expect("the band");
+        assert_eq!(band.len() as u64, slots.as_u64().expect("steps"));
+        assert!(
+            band.iter()
+                .all(|bounds| bounds[0].as_f64() < Some(0.0) && bounds[1].as_f64() > Some(0.0)),
+            "{name}: {band:?}"
+        );
+        let kind = name.rsplit_once('-').expect("a date").0.to_owned();
+        skills.insert(kind, scores["skill"].as_f64().expect("the skill"));
+    }
+    assert_eq!(
+        skills.keys().collect::<Vec<_>>(),
+        [
+            "flow_demand-24h-xgboost",
+            "flow_demand-60min-xgboost",
+            "hlt_pct-24h-xgboost",
+            "hlt_pct-60min-xgboost"
+        ]
+    );
+    assert!(skills.values().all(|&skill| skill >= 0.2), "{skills:?}");
+}
+
+fn train(folder: &Path, out: &Path) -> Command {
+    let mut command = trainer::module("pumphouse_trainer");
+    command
+        .args(["train", "--config"])
+        .arg(folder.join("pumphouse.toml"))
+        .arg("--out")
+        .arg(out);
+    command
+}
+
+/// The files of a folder by name.
+fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let files = fs::read_dir(folder).expect("the folder");
+    files
+        .map(|file| {
+            let file = file.expect("a file");
+            let bytes = fs::read(file.path()).expect("read");
+            (file.file_name().into_string().expect("a plain name"), bytes)
+        })
+        .collect()
+}
+
+#[test]
 fn what_cannot_be_used_is_told_in_a_line() {
-    let folder = station();
+    let folder = station(20);
     let (store, config) = (
         folder.path().join("pumphouse.db"),
         folder.path().join("pumphouse.toml"),
