@@ -113,15 +113,16 @@ def samples(history, target, origins, steps):
 
 
 def score(error, truth, naive_error):
-    """RMSE, MAE, R² of a forecast, and the RMSE of seasonal-naive beside it; null where nothing is known."""
+    """RMSE, MAE and R² of a forecast, RMSE of seasonal-naive, and the skill against it where both have one; null is unknown."""
     rmse, naive = rms(error), rms(naive_error)
+    beside_naive = rms(error[~np.isnan(naive_error)])
     spread = float(np.var(truth)) if len(truth) else 0.0
     return {
         "rmse_val": rmse,
         "mae_val": float(np.mean(np.abs(error))) if len(error) else None,
         "r2_score": 1.0 - rmse**2 / spread if spread > 0 else None,
         "rmse_naive": naive,
-        "skill": 1.0 - rmse / naive if rmse is not None and naive else None,
+        "skill": 1.0 - beside_naive / naive if naive else None,
     }
 
 
@@ -142,7 +143,9 @@ def band(residual, ahead_min, horizon):
 
 def handed_over(booster, target, horizon, rows, forecast, about):
     gain = booster.get_score(importance_type="total_gain")
-    shares = {name: gain.get(f"f{place}", 0.0) / sum(gain.values()) for place, name in enumerate(COLUMNS)}
+    # A series that never changes has trees without a split.
+    total = sum(gain.values()) or 1.0
+    shares = {name: gain.get(f"f{place}", 0.0) / total for place, name in enumerate(COLUMNS)}
     date = about["data_to"].replace("-", "").replace(":", "")
     name = f"{target}-{horizon.name}-xgboost-{date}"
     about = {

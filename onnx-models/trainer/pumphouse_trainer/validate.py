@@ -84,7 +84,8 @@ def validate(minutes, site):
             )
         )
         hole_h = longest(np.isnan(values)) / 60
-        checks.append(Check(f"{LABELS[name]}: longest hole", hole_h <= HOLE_H_MAX, f"{hole_h:.1f} h", f"at most {HOLE_H_MAX:.0f} h"))
+        wanted = f"at most {HOLE_H_MAX:.0f} h"
+        checks.append(Check(f"{LABELS[name]}: longest hole", hole_h <= HOLE_H_MAX, f"{hole_h:.1f} h", wanted))
     ranges = {
         "level_pct": (*LEVEL_PCT, "%"),
         "flow_m3h": (0.0, site.fit101_physical_max, "m³/h"),
