@@ -34,11 +34,10 @@ fn station(days: i64) -> TempDir {
 }
 
 /// Exit code, the report or what was said instead.
-fn validate(folder: &Path, more: &[&str]) -> (i32, Value, String) {
+fn validate(folder: &Path) -> (i32, Value, String) {
     let done = trainer::module("pumphouse_trainer")
         .args(["validate", "--json", "--config"])
         .arg(folder.join("pumphouse.toml"))
-        .args(more)
         .output()
         .expect("it starts");
     let said = String::from_utf8(done.stderr).expect("text");
@@ -58,7 +57,7 @@ fn failed(report: &Value) -> Vec<&str> {
 fn a_failed_check_stops_with_its_figures() {
     let folder = station(20);
     let store = Connection::open(folder.path().join("pumphouse.db")).expect("the store");
-    let (code, report, said) = validate(folder.path(), &[]);
+    let (code, report, said) = validate(folder.path());
     assert_eq!((code, said.as_str()), (0, ""), "{report:#}");
     assert_eq!(report["passed"], true);
     assert_eq!(report["from"], "2025-03-11T00:00Z");
@@ -115,7 +114,7 @@ fn a_failed_check_stops_with_its_figures() {
             .expect("copied");
         let copied = Connection::open(place).expect("the store");
         assert!(copied.execute(sql, [bound]).expect(sql) > 0);
-        let (code, report, said) = validate(copy.path(), &[]);
+        let (code, report, said) = validate(copy.path());
         assert_eq!((code, said.as_str()), (1, ""), "{sql}");
         assert_eq!(failed(&report), wanted, "{sql}: {report:#}");
         let models = copy.path().join("models");
@@ -200,7 +199,7 @@ fn what_cannot_be_used_is_told_in_a_line() {
         folder.path().join("pumphouse.toml"),
     );
     let refused = |wanted: &str| {
-        let (code, report, said) = validate(folder.path(), &[]);
+        let (code, report, said) = validate(folder.path());
         assert_eq!((code, &report), (2, &Value::Null), "{said}");
         assert!(said.contains(wanted) && said.lines().count() == 1, "{said}");
     };
@@ -221,4 +220,32 @@ fn what_cannot_be_used_is_told_in_a_line() {
     refused("'rated_kw' is missing");
     fs::write(&config, "[site\n").expect("written");
     refused("pumphouse.toml: ");
+}
+
+#[test]
+fn a_key_that_is_left_out_has_the_daemons_default() {
+    let folder = TempDir::new().expect("a folder");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sample = fs::read_to_string(root.join("config/pumphouse.toml")).expect("the sample");
+    let defaulted = ["timezone", "hlt_volume_m3", "peak_windows", "path"];
+    let is_defaulted = |line: &str| {
+        let key = line.split_once(" = ").map(|(key, _)| key);
+        key.is_some_and(|key| defaulted.contains(&key))
+    };
+    let short: Vec<&str> = sample.lines().filter(|line| !is_defaulted(line)).collect();
+    assert_eq!(
+        sample.lines().count() - short.len(),
+        defaulted.len(),
+        "each is in the sample once"
+    );
+    for (name, text) in [("sample", &sample), ("short", &short.join("\n"))] {
+        fs::write(folder.path().join(name), text).expect("written");
+    }
+    let same = "import sys; from pumphouse_trainer.settings import read; \
+                sample, short = map(read, sys.argv[1:]); assert sample == short, (sample, short)";
+    trainer::run(
+        trainer::python()
+            .args(["-c", same])
+            .args(["sample", "short"].map(|name| folder.path().join(name))),
+    );
 }

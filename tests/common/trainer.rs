@@ -9,11 +9,18 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-/// Runs a module of the trainer; warnings of Python are errors.
+/// Runs a module of the trainer.
 pub fn module(name: &str) -> Command {
-    let mut command = Command::new(python());
+    let mut command = python();
+    command.args(["-m", name]);
     command
-        .args(["-W", "error", "-m", name])
+}
+
+/// The trainer's Python in its folder; warnings are errors.
+pub fn python() -> Command {
+    let mut command = Command::new(environment());
+    command
+        .args(["-W", "error"])
         .current_dir(folder())
         .env("PYTHONDONTWRITEBYTECODE", "1");
     command
@@ -32,7 +39,7 @@ pub fn run(command: &mut Command) -> Output {
 }
 
 /// A Python with what the trainer needs, made when missing.
-fn python() -> &'static Path {
+fn environment() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
         let requirements = folder().join("requirements.txt");

@@ -61,7 +61,7 @@ def train(minutes, site, folder):
         scores, unit = about["scores"], about["unit"]
         naive = scores["rmse_naive"]
         beside = "" if naive is None else f", seasonal-naive {naive:.2f} {unit}"
-        print(f"{model.id}: RMSE {scores['rmse_val']:.2f} {unit} on the held-out week{beside}")
+        print(f"{about['id']}: RMSE {scores['rmse_val']:.2f} {unit} on the held-out week{beside}")
 
 
 def days(text):

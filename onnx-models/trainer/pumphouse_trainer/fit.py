@@ -49,6 +49,14 @@ class Horizon:
     def ahead_min(self):
         return np.arange(1, self.slots + 1) * self.slot_min
 
+    @property
+    def delta_column(self):
+        return COLUMNS.index(self.delta_of) if self.delta_of else None
+
+    def base(self, rows):
+        """What the trees' sum is added to."""
+        return np.float32(0.0) if self.delta_of is None else rows[:, self.delta_column]
+
 
 HORIZONS = [
     Horizon("60min", 1, 60, 3, 6, "last"),
@@ -58,7 +66,6 @@ HORIZONS = [
 
 @dataclass
 class Fitted:
-    id: str
     graph: bytes
     manifest: dict
 
@@ -75,7 +82,7 @@ def fit(history, target, horizon):
     rows, truth, _ = samples(history, target, origins, steps)
     if len(rows) < 1000:
         raise Refused(f"{target}: {len(rows)} rows to learn from between the first week and the newest; 1000 are wanted")
-    base = rows[:, COLUMNS.index(horizon.delta_of)] if horizon.delta_of else np.float32(0.0)
+    base = horizon.base(rows)
     data = xgboost.DMatrix(rows, truth - base)
     booster = xgboost.train(PARAMETERS, data, ROUNDS)
     train_error = booster.predict(data) + base - truth
@@ -83,8 +90,7 @@ def fit(history, target, horizon):
     origins = np.arange(held_out_from, end - horizon.ahead_min[-1], SCORED_EVERY_MIN)
     steps = np.broadcast_to(horizon.ahead_min, (len(origins), horizon.slots))
     rows, truth, naive = samples(history, target, origins, steps)
-    base = rows[:, COLUMNS.index(horizon.delta_of)] if horizon.delta_of else np.float32(0.0)
-    forecast = booster.predict(xgboost.DMatrix(rows)) + base
+    forecast = booster.predict(xgboost.DMatrix(rows)) + horizon.base(rows)
     ahead_min = rows[:, COLUMNS.index("ahead_min")].astype(int)
     parts = (forecast - truth, truth, naive - truth)
     twelfth = horizon.slots // 12
@@ -160,8 +166,7 @@ def handed_over(booster, target, horizon, rows, forecast, about):
         "parameters": {**PARAMETERS, "rounds": ROUNDS},
         **about,
     }
-    delta_of = COLUMNS.index(horizon.delta_of) if horizon.delta_of else None
-    graph = export.trees_to_onnx(booster, about, delta_of)
+    graph = export.trees_to_onnx(booster, about, horizon.delta_column)
     golden = [([rows[place : place + 1]], forecast[place : place + 1]) for place in (0, len(rows) // 2, len(rows) - 1)]
     manifest = export.manifest_of(graph, about, [("features", [-1, len(COLUMNS)])], golden, shares)
-    return Fitted(name, graph, manifest)
+    return Fitted(graph, manifest)
