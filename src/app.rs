@@ -25,6 +25,7 @@ use crate::{
     calendar::Calendar,
     clock::Clock,
     config::Config,
+    forecast::worker::Forecaster,
     historian::watch::{Hint, Trouble, Watch},
     notify::{Caller, Hook, hooks},
     pipeline::{Intake, Pipeline},
@@ -204,7 +205,8 @@ impl Daemon {
                     let before = self.config.clone();
                     self.reload();
                     let now = &self.config;
-                    if (&now.mqtt, &now.central, &now.notify) != (&before.mqtt, &before.central, &before.notify) {
+                    let carried = |of: &Config| (of.mqtt.clone(), of.central.clone(), of.notify.clone(), of.models.clone(), of.plant.peak.clone());
+                    if carried(now) != carried(&before) {
                         carriers.stop().await;
                         carriers = self.carry();
                     }
@@ -234,6 +236,20 @@ impl Daemon {
         let (stop, stopping) = watch::channel(false);
         let config = &self.config;
         let mut tasks = Vec::new();
+        let (told, forecasts) = watch::channel(Arc::default());
+        let forecaster = Forecaster {
+            plant: config.plant.clone(),
+            store: config.store.clone(),
+            models: config.models.clone(),
+            handle: self.handle.clone(),
+            committed: self.committed.clone(),
+            stopping: stopping.clone(),
+            delivery_delay_min: config.historian.delivery_delay_min,
+            has_centre: config.central.is_some(),
+            clock: self.clock,
+            told,
+        };
+        tasks.push(("forecast", tokio::spawn(forecaster.run())));
         if let Some((mqtt, face)) = config.mqtt.clone().zip(publish::face(config)) {
             if let Some(group) = mqtt.sparkplug_group.clone() {
                 let node = Node {
@@ -249,6 +265,7 @@ impl Daemon {
                 tasks.push(("sparkplug", tokio::spawn(node.run())));
             }
             let publisher = Publisher {
+                forecasts: forecasts.clone(),
                 mqtt,
                 face,
                 store: config.store.clone(),

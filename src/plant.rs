@@ -15,6 +15,8 @@ pub struct Plant {
     pub level_physical_max: f64,
     /// The level that counts as 100 % until a higher one is seen, raw units.
     pub level_historical_max: f64,
+    /// What the tank holds at physical capacity, m³.
+    pub volume_m3: f64,
     /// Range of the flow meter, m³/h.
     pub flow_physical_max: f64,
     /// Energy a day may take before G-04 says so, kWh.

@@ -639,6 +639,7 @@ mod tests {
             rated_kw: [55.0; PUMPS],
             level_physical_max: 100.0,
             level_historical_max: 100.0,
+            volume_m3: 1200.0,
             flow_physical_max: 1000.0,
             daily_energy_budget_kwh: f64::MAX,
             zero_kw: 0.1,

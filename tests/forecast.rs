@@ -51,6 +51,43 @@ impl Written {
         self.rows_one_by_one_give_the_same();
         self.contributions_are_xgboosts_and_add_up();
         self.features_are_those_that_models_are_trained_on();
+        self.windows_give_what_statsmodels_gives();
+    }
+
+    fn windows_give_what_statsmodels_gives(&self) {
+        let model = load(&self.0.join("sarimax.json")).expect("a good model");
+        let wanted = self.numbers("sarimax_forecast.f32");
+        let inputs: Vec<_> = model
+            .manifest
+            .inputs
+            .iter()
+            .map(|input| {
+                let shape: Vec<usize> = input.shape.iter().map(|&size| size as usize).collect();
+                (shape, self.numbers(&format!("{}.f32", input.name)))
+            })
+            .collect();
+        for (window, wanted) in wanted.chunks(96).enumerate() {
+            let given: Vec<Values> = inputs
+                .iter()
+                .map(|(shape, values)| {
+                    let size: usize = shape.iter().product();
+                    Values {
+                        shape: shape.clone(),
+                        values: values[window * size..][..size].to_vec(),
+                    }
+                })
+                .collect();
+            let outputs = model.run(&given).expect("it runs");
+            assert_eq!(outputs[0].len(), wanted.len());
+            for (step, (&got, &wanted)) in outputs[0].iter().zip(wanted).enumerate() {
+                let same = is_near(got.into(), wanted.into(), 1e-4);
+                assert!(
+                    same,
+                    "window {window}, step {step}: {got} where statsmodels has {wanted}"
+                );
+            }
+        }
+        assert_eq!(wanted.len(), 30 * 96);
     }
 
     fn rows_give_what_xgboost_gives(&self) {
@@ -120,14 +157,16 @@ impl Written {
             .collect();
         let mut series = values.chunks(DAYS * 1440).map(<[f64]>::to_vec);
         let mut next = || series.next().expect("four series");
+        let level_pct = next();
         let minutes = Minutes {
             first: FIRST,
-            level_pct: next(),
+            stored_m3: level_pct.iter().map(|pct| pct / 100.0 * 1200.0).collect(),
+            level_pct,
             flow_m3h: next(),
             power_kw: next(),
             pumps_on: next(),
         };
-        let history = History::new(&minutes, 1200.0);
+        let history = History::new(&minutes);
         let mut calendar = Calendar::new(TimeZone::get("Europe/London").expect("a zone"));
         let mut peak = PeakWindows::default();
         peak.add("06:00-10:00").expect("a window");

@@ -5,6 +5,7 @@ use std::{os::unix::fs::PermissionsExt, path::Path};
 use serde_json::json;
 
 use super::{ConfigFile, print_json, print_text};
+use crate::forecast::models::{Change, Models};
 
 /// Check a config file: every fault at once, nothing touched
 #[derive(clap::Args)]
@@ -75,6 +76,16 @@ impl Check {
                 );
             }
             notes.extend(notify.command.first().and_then(|program| note_on(program)));
+        }
+        let mut models = Models::new(config.models.clone());
+        for change in models.look() {
+            match change {
+                Change::Refused { model, reason, .. } => {
+                    notes.push(format!("the model {model} is refused: {reason}"));
+                }
+                Change::Unreadable(cause) => notes.push(cause),
+                Change::Loaded { .. } => {}
+            }
         }
         notes.extend(config.notes.iter().cloned());
         if self.json {

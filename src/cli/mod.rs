@@ -7,7 +7,9 @@ mod central;
 mod check;
 #[cfg(feature = "demo-broker")]
 mod demo;
+mod forecast;
 mod ingest;
+mod models;
 mod notify;
 pub use simulate::simulated_config;
 mod rules;
@@ -55,6 +57,8 @@ enum Verb {
     Ingest(ingest::Ingest),
     Check(check::Check),
     Status(status::Status),
+    Forecast(forecast::ForecastVerb),
+    Models(models::ModelsVerb),
     Rules(rules::Rules),
     Alarms(alarms::Alarms),
     Notify(notify::Notify),
@@ -88,6 +92,8 @@ pub fn main() -> ExitCode {
         Verb::Ingest(verb) => verb.run(),
         Verb::Check(verb) => verb.run(),
         Verb::Status(verb) => verb.run(),
+        Verb::Forecast(verb) => verb.run(),
+        Verb::Models(verb) => verb.run(),
         Verb::Rules(verb) => verb.run(),
         Verb::Alarms(verb) => verb.run(),
         Verb::Notify(verb) => verb.run(),

@@ -8,6 +8,10 @@ use serde_json::json;
 use super::{ConfigFile, print_json, print_text};
 use crate::{
     clock::Clock,
+    forecast::{
+        manifest::Place,
+        models::{InUse, Models},
+    },
     store::{
         reserve::Outlook,
         view::{Calls, Central, Table, View},
@@ -60,6 +64,11 @@ impl Status {
             Some(_) => Some(view.calls(Clock::Wall.now_s())?),
             None => None,
         };
+        let mut models = Models::new(config.models.clone());
+        models.look();
+        let models: Vec<_> = Place::ALL
+            .map(|place| (place.name(), models.at(&place.name()).cloned()))
+            .into();
         if self.json {
             return print_json(&json!({
                 "site": config.site_id,
@@ -76,6 +85,11 @@ impl Status {
                 "central": central,
                 "mqtt": config.mqtt.as_ref().map(|_| json!({ "messages_waiting": waiting })),
                 "calls": calls,
+                "models": models.iter().map(|(place, in_use)| json!({
+                    "place": place,
+                    "model": in_use.as_ref().ok().map(|it| &it.model.manifest.id),
+                    "trouble": in_use.as_ref().map_or_else(|why| Some(why.clone()), |it| it.instead.clone()),
+                })).collect::<Vec<_>>(),
                 "open_alerts": open,
                 "held_alarms": held,
                 "suppressed_min": suppressed,
@@ -110,6 +124,7 @@ impl Status {
         if let Some(calls) = &calls {
             writeln!(text, "calls    {}", tell(calls))?;
         }
+        describe_models(&models, &mut text)?;
         let disk = describe_disk(&disk, config.reserve_bytes);
         writeln!(text, "disk     {disk}")?;
         writeln!(text, "alerts   {} open", open.len())?;
@@ -150,6 +165,26 @@ impl Status {
         }
         print_text(&text)
     }
+}
+
+fn describe_models(
+    models: &[(String, Result<InUse, String>)],
+    out: &mut String,
+) -> std::fmt::Result {
+    let mut label = "models";
+    for (place, in_use) in models {
+        match in_use {
+            Ok(in_use) => {
+                writeln!(out, "{label:<8} {}", in_use.model.manifest.id)?;
+                if let Some(instead) = &in_use.instead {
+                    writeln!(out, "         instead, because {instead}")?;
+                }
+            }
+            Err(why) => writeln!(out, "{label:<8} {place}: as the day before, because {why}")?,
+        }
+        label = "";
+    }
+    Ok(())
 }
 
 fn describe_disk(disk: &Outlook, reserve_bytes: u64) -> String {

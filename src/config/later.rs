@@ -22,7 +22,6 @@ const SECTIONS: &[(&str, &[(&str, Kind)])] = &[
             ("takeover_after_min", Number),
         ],
     ),
-    ("forecast", &[("models", Text)]),
     (
         "schedule",
         &[

@@ -28,6 +28,8 @@ use crate::{
 
 /// Room kept on the disk where the config says nothing, MB: some three months of rows.
 const RESERVE_MB: i64 = 64;
+/// The tank's volume where the config says nothing, m³.
+const VOLUME_M3: f64 = 1200.0;
 /// Longest delay a rule can have, min.
 const DELAY_MIN_MAX: i64 = 7 * 1440;
 
@@ -52,6 +54,8 @@ pub struct Config {
     pub central: Option<Central>,
     /// Who is called about alerts; `None` calls nobody.
     pub notify: Option<Notify>,
+    /// The folder with the models for forecasts.
+    pub models: PathBuf,
     /// Longest time for which an alarm can be shelved, min.
     pub shelve_max_min: i64,
     /// Every key as it is written, for telling what a reload changed.
@@ -173,6 +177,9 @@ fn believe(root: &Section<'_>, folder: &Path, text: &str) -> Config {
     let mqtt = delivery::mqtt(root, folder);
     let central = delivery::central(root, folder, &mut notes);
     let notify = delivery::notify(root, folder, &mut notes);
+    let forecast = root.section("forecast");
+    let models = folder.join(forecast.text("models").unwrap_or_else(|| "models".into()));
+    forecast.finish();
     let later = later::check(root).into_iter();
     notes.extend(
         later.map(|section| format!("[{section}] is checked but not used by this version")),
@@ -187,6 +194,7 @@ fn believe(root: &Section<'_>, folder: &Path, text: &str) -> Config {
         mqtt,
         central,
         notify,
+        models,
         shelve_max_min,
         written: flatten(text),
         notes,
@@ -229,7 +237,7 @@ fn plant(root: &Section<'_>, site: &Section<'_>, notes: &mut Vec<String>) -> (Pl
     let flow_physical_max = positive("fit101_physical_max", "the range of the flow meter, m³/h");
     let level_historical_max =
         site.number_in("hlt_historical_max", level_physical_max, 1e-6..=1e12);
-    site.number_in("hlt_volume_m3", 1.0, 1e-6..=1e12);
+    let volume_m3 = site.number_in("hlt_volume_m3", VOLUME_M3, 1e-6..=1e12);
 
     let tariff = root.section("tariff");
     let mut peak = PeakWindows::default();
@@ -251,6 +259,7 @@ fn plant(root: &Section<'_>, site: &Section<'_>, notes: &mut Vec<String>) -> (Pl
         rated_kw,
         level_physical_max,
         level_historical_max,
+        volume_m3,
         flow_physical_max,
         daily_energy_budget_kwh: site.number_in(
             "daily_energy_budget_kwh",
@@ -458,6 +467,8 @@ mod tests {
         );
         assert_eq!(least.historian.watch, sample.historian.watch);
         assert_eq!(least.reserve_bytes, sample.reserve_bytes);
+        assert_eq!(least.models, sample.models);
+        assert_eq!(least.plant.volume_m3, sample.plant.volume_m3);
         assert_eq!(least.historian.format, sample.historian.format);
         assert_eq!(
             least.historian.delivery_delay_min,

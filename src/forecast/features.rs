@@ -45,6 +45,9 @@ pub const COLUMNS: [&str; 22] = [
     "day_before_change",
 ];
 
+/// What a pump's model is told, in order.
+pub const PUMP_COLUMNS: [&str; 3] = ["level_pct", "pumps_on", "flow_m3h"];
+
 /// Raw minutes, oldest first and without holes; NaN is unknown.
 #[derive(Clone, Debug, Default)]
 pub struct Minutes {
@@ -52,6 +55,8 @@ pub struct Minutes {
     pub first: Minute,
     /// Tank level, %.
     pub level_pct: Vec<f64>,
+    /// What the tank holds, m³. Not a share of the level, whose 100 % follows the highest level seen.
+    pub stored_m3: Vec<f64>,
     /// Flow of the station, m³/h.
     pub flow_m3h: Vec<f64>,
     /// Power of all pumps, kW.
@@ -75,16 +80,17 @@ pub struct History {
 }
 
 impl History {
-    /// Bridges short gaps of the level and works out the demand. `volume_m3` is the tank's at 100 %.
-    pub fn new(minutes: &Minutes, volume_m3: f64) -> Self {
+    /// Bridges short gaps of the level and works out the demand.
+    pub fn new(minutes: &Minutes) -> Self {
         let level = bridged(&minutes.level_pct);
+        let stored_m3 = bridged(&minutes.stored_m3);
         let flow = Sums::new(&minutes.flow_m3h);
         let demand: Vec<f64> = (0..level.len())
             .map(|at| {
                 let Some(before) = at.checked_sub(DEMAND_MIN) else {
                     return f64::NAN;
                 };
-                let risen_m3 = (level[at] - level[before]) / 100.0 * volume_m3;
+                let risen_m3 = stored_m3[at] - stored_m3[before];
                 flow.mean(at, DEMAND_MIN) - risen_m3 * 60.0 / DEMAND_MIN as f64
             })
             .collect();
@@ -242,11 +248,12 @@ mod tests {
         let minutes = Minutes {
             first: 28_000_000,
             level_pct: level.to_vec(),
+            stored_m3: level.iter().map(|level| level * 12.0).collect(),
             flow_m3h: vec![flow; level.len()],
             power_kw: vec![40.0; level.len()],
             pumps_on: vec![1.0; level.len()],
         };
-        History::new(&minutes, 1200.0)
+        History::new(&minutes)
     }
 
     #[test]

@@ -75,7 +75,8 @@ pub fn load(manifest: &Path) -> anyhow::Result<Model> {
     check(parsed, &bytes)
 }
 
-fn read(path: &Path, bytes_max: u64) -> anyhow::Result<Vec<u8>> {
+/// Reads a file that may not be longer than this.
+pub(super) fn read(path: &Path, bytes_max: u64) -> anyhow::Result<Vec<u8>> {
     let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     let mut bytes = Vec::new();
     file.take(bytes_max + 1)

@@ -13,7 +13,11 @@ mod ensemble;
 pub mod features;
 pub mod guard;
 pub mod manifest;
+pub mod models;
+pub mod predict;
+pub mod quality;
 pub mod trees;
+pub mod worker;
 
 #[cfg(test)]
 mod hostile_tests;

@@ -4,6 +4,7 @@
 //! connection is thrown away and everything unacknowledged goes again, in order. Retained states all go again after each
 //! connect, so that a broker that lost its memory shows the truth.
 
+pub mod forecasts;
 mod home_assistant;
 pub(crate) mod link;
 mod requests;
@@ -12,7 +13,7 @@ pub(crate) mod window;
 
 pub use home_assistant::HomeAssistant;
 
-use std::{collections::HashMap, path::PathBuf, time::Duration};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use serde_json::json;
 use tokio::sync::watch;
@@ -21,6 +22,7 @@ use crate::{
     calendar::{Calendar, utc_text},
     clock::Clock,
     config::{Config, Mqtt},
+    forecast::worker::Told,
     store::{
         Store, kpis, open_read_only,
         operators::Now,
@@ -63,6 +65,8 @@ pub struct Publisher {
     pub shelve_max_min: i64,
     /// For the time in `state`.
     pub clock: Clock,
+    /// The newest forecasts.
+    pub forecasts: watch::Receiver<Arc<Vec<Told>>>,
     /// What Home Assistant is told, if that face is on.
     pub home_assistant: Option<HomeAssistant>,
 }
@@ -187,7 +191,9 @@ impl Publisher {
             // Behind the events that brought them about.
             if std::mem::take(&mut look) {
                 let kpi = kpis::state(&store, &self.face, &mut self.calendar)?;
-                for (topic, payload) in states(&store, &self.face, &as_of)?.into_iter().chain(kpi) {
+                let told = self.forecasts.borrow_and_update().clone();
+                let retained = states(&store, &self.face, &as_of)?.into_iter().chain(kpi);
+                for (topic, payload) in retained.chain(forecasts::states(&self.face, &told)) {
                     if shown.get(&topic) != Some(&payload) {
                         window.queue(
                             Item::State,
@@ -213,6 +219,10 @@ impl Publisher {
                 happening = link.next() => happening,
                 changed = self.committed.changed(), if !stopping => {
                     changed?;
+                    look = true;
+                    continue;
+                }
+                Ok(()) = self.forecasts.changed(), if !stopping => {
                     look = true;
                     continue;
                 }

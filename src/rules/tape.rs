@@ -277,6 +277,7 @@ fn plant() -> Plant {
         rated_kw: [RATED_KW, RATED_KW, 30.0, 30.0, 22.0, 22.0],
         level_physical_max: 500.0,
         level_historical_max: 500.0,
+        volume_m3: 1200.0,
         flow_physical_max: 900.0,
         daily_energy_budget_kwh: 1500.0,
         zero_kw: 0.1,

@@ -38,6 +38,12 @@ pub enum Synced {
     Journal,
     /// `ingest_rejects`
     Rejects,
+    /// `predictions`
+    Predictions,
+    /// `model_performance`
+    Performance,
+    /// `pump_expectation`
+    Expectation,
 }
 
 /// What a table's change log keys are.
@@ -53,7 +59,7 @@ pub enum Keyed {
 
 impl Synced {
     /// All of them, in the order in which they are sent.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Readings,
         Self::Sessions,
         Self::Hours,
@@ -63,6 +69,9 @@ impl Synced {
         Self::Suppressed,
         Self::Journal,
         Self::Rejects,
+        Self::Predictions,
+        Self::Performance,
+        Self::Expectation,
     ];
 
     /// Its name, on the box and at the central office.
@@ -77,6 +86,9 @@ impl Synced {
             Self::Suppressed => "alerts_suppressed",
             Self::Journal => "alert_journal",
             Self::Rejects => "ingest_rejects",
+            Self::Predictions => "predictions",
+            Self::Performance => "model_performance",
+            Self::Expectation => "pump_expectation",
         }
     }
 
@@ -88,9 +100,14 @@ impl Synced {
     /// What its keys are.
     pub fn keyed(self) -> Keyed {
         match self {
-            Self::Readings | Self::Alerts => Keyed::Minute("ts"),
+            Self::Readings | Self::Alerts | Self::Predictions => Keyed::Minute("ts"),
             Self::Sessions => Keyed::Minute("start_ts"),
-            Self::Hours | Self::Days | Self::Health | Self::Suppressed => Keyed::Day,
+            Self::Hours
+            | Self::Days
+            | Self::Health
+            | Self::Suppressed
+            | Self::Performance
+            | Self::Expectation => Keyed::Day,
             Self::Journal | Self::Rejects => Keyed::Id,
         }
     }
@@ -106,7 +123,7 @@ impl Synced {
     /// Whether rows of it may go: a re-run finds that they did not happen. Rows of the others are only ever added, or purged
     /// here and kept at the office.
     pub fn loses_rows(self) -> bool {
-        !matches!(self, Self::Readings | Self::Journal)
+        !matches!(self, Self::Readings | Self::Journal | Self::Predictions)
     }
 
     /// The keys up to one that people at the office look at: the last hour, this day and the one before.

@@ -17,6 +17,7 @@ pub mod outbox;
 #[cfg(test)]
 mod outbox_model;
 pub mod outgoing;
+pub mod predictions;
 pub mod ranges;
 mod readings;
 mod rerun;
@@ -56,6 +57,7 @@ const SQLITE_VERSION_MIN: i32 = 3_051_003;
 const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/sqlite/0001_station.sql")),
     M::up(include_str!("../../migrations/sqlite/0002_delivery.sql")),
+    M::up(include_str!("../../migrations/sqlite/0003_forecasts.sql")),
 ];
 
 /// The store, open for writing.

@@ -118,7 +118,20 @@ impl Refused {
 }
 
 /// Columns that name a row.
-const NATURAL_KEYS: [&str; 7] = ["ts", "start_ts", "date", "hour", "pump", "rule", "id"];
+const NATURAL_KEYS: [&str; 12] = [
+    "ts",
+    "start_ts",
+    "date",
+    "hour",
+    "pump",
+    "rule",
+    "id",
+    "target",
+    "for_ts",
+    "model",
+    "period",
+    "ahead_min",
+];
 
 /// A date as it is written, in days since 1970.
 pub fn day_of(date: &str) -> Option<Day> {
@@ -350,12 +363,15 @@ impl Snapshot {
 fn index_range(table: Synced, (first, last): (i64, i64)) -> (&'static str, [Sql; 2]) {
     let minutes = (first.div_euclid(60), last.div_euclid(60));
     match table {
-        Synced::Readings => ("ts", [Sql::from(first), Sql::from(last)]),
+        Synced::Readings | Synced::Predictions => ("ts", [Sql::from(first), Sql::from(last)]),
         Synced::Sessions => ("id", session_ids(minutes).map(Sql::from)),
         Synced::Alerts => ("id", alert_ids(minutes).map(Sql::from)),
-        Synced::Hours | Synced::Days | Synced::Health | Synced::Suppressed => {
-            ("date", [first, last].map(|day| Sql::from(date_text(day))))
-        }
+        Synced::Hours
+        | Synced::Days
+        | Synced::Health
+        | Synced::Suppressed
+        | Synced::Performance
+        | Synced::Expectation => ("date", [first, last].map(|day| Sql::from(date_text(day)))),
         Synced::Journal | Synced::Rejects => ("id", [first, last].map(Sql::from)),
     }
 }
@@ -375,7 +391,9 @@ pub fn ordered_by(table: Synced) -> &'static str {
         Synced::Sessions | Synced::Alerts | Synced::Journal | Synced::Rejects => "id",
         Synced::Hours => "date, hour",
         Synced::Days => "date",
-        Synced::Health => "date, pump",
+        Synced::Health | Synced::Expectation => "date, pump",
+        Synced::Predictions => "ts, target, model, for_ts",
+        Synced::Performance => "date, model, period, ahead_min",
         Synced::Suppressed => "date, rule",
     }
 }

@@ -30,7 +30,9 @@ impl Layout {
     pub fn key(&self) -> &'static [&'static str] {
         match self.table {
             Synced::Readings | Synced::Hours | Synced::Days => &["ts"],
-            Synced::Sessions | Synced::Health => &["ts", "pump"],
+            Synced::Sessions | Synced::Health | Synced::Expectation => &["ts", "pump"],
+            Synced::Predictions => &["ts", "target", "model", "for_ts"],
+            Synced::Performance => &["ts", "model", "period", "ahead_min"],
             Synced::Suppressed => &["ts", "rule"],
             Synced::Alerts | Synced::Journal | Synced::Rejects => &["ts", "id"],
         }

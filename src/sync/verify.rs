@@ -145,7 +145,9 @@ impl Ends<'_> {
         let order = ordered_by(layout.table)
             .split(", ")
             .map(|column| match column {
-                "pump" | "rule" | "date" => format!("{column} COLLATE \"C\""),
+                "pump" | "rule" | "date" | "target" | "model" | "period" => {
+                    format!("{column} COLLATE \"C\"")
+                }
                 _ => column.to_owned(),
             })
             .collect::<Vec<_>>()

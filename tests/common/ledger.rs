@@ -550,6 +550,8 @@ impl World {
             "alerts_suppressed",
             "alert_journal",
             "ingest_rejects",
+            "predictions",
+            "model_performance",
         ] {
             let here = self.count(&format!("SELECT count(*) FROM {table}"));
             let refused = self.count(&format!(

@@ -11,4 +11,7 @@ SELECT create_distributed_table('alerts_log', 'site_id', colocate_with => 'readi
 SELECT create_distributed_table('alerts_suppressed', 'site_id', colocate_with => 'readings_wide');
 SELECT create_distributed_table('alert_journal', 'site_id', colocate_with => 'readings_wide');
 SELECT create_distributed_table('ingest_rejects', 'site_id', colocate_with => 'readings_wide');
+SELECT create_distributed_table('predictions', 'site_id', colocate_with => 'readings_wide');
+SELECT create_distributed_table('model_performance', 'site_id', colocate_with => 'readings_wide');
+SELECT create_distributed_table('pump_expectation', 'site_id', colocate_with => 'readings_wide');
 SELECT create_distributed_table('edge_sync', 'site_id', colocate_with => 'readings_wide');

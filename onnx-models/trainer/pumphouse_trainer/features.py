@@ -13,6 +13,8 @@ import numpy as np
 
 HISTORY_MIN = 7 * 1440 + 60
 BRIDGED_MIN = 5
+SLOTS_BRIDGED = 3
+FILLED_SHARE = 0.1
 DEMAND_MIN = 15
 KNOWN_SHARE = 0.5
 DAY_MIN = 1440
@@ -45,28 +47,30 @@ COLUMNS = [
 
 @dataclass
 class Minutes:
-    """Raw minutes, oldest first: level %, flow m³/h, power of all pumps kW, pumps on."""
+    """Raw minutes, oldest first: level %, what the tank holds m³, flow m³/h, power of all pumps kW, pumps on."""
 
     first: int
     level_pct: np.ndarray
+    stored_m3: np.ndarray
     flow_m3h: np.ndarray
     power_kw: np.ndarray
     pumps_on: np.ndarray
 
 
 class History:
-    """Minutes ready to build rows from; `volume_m3` is the tank's at 100 %, `peak` a list of (from, to) minutes of the day."""
+    """Minutes ready to build rows from; `peak` is a list of (from, to) minutes of the day."""
 
-    def __init__(self, minutes, volume_m3, zone, peak):
+    def __init__(self, minutes, zone, peak):
         self.first = minutes.first
         self.zone = zone
         self.peak = peak
         self.minutes = minutes
         level = bridged(minutes.level_pct)
+        stored_m3 = bridged(minutes.stored_m3)
         self.flow = Sums(minutes.flow_m3h)
         demand = np.full(len(level), np.nan)
         at = np.arange(DEMAND_MIN, len(level))
-        risen_m3 = (level[at] - level[at - DEMAND_MIN]) / 100.0 * volume_m3
+        risen_m3 = stored_m3[at] - stored_m3[at - DEMAND_MIN]
         demand[at] = self.flow.mean(at, DEMAND_MIN) - risen_m3 * 60.0 / DEMAND_MIN
         self.series = {"hlt_pct": level, "flow_demand": demand}
         self.sums = {target: Sums(values) for target, values in self.series.items()}
@@ -76,6 +80,42 @@ class History:
     def value(self, target, minute):
         """What is forecast, at minutes: NaN where it is unknown or outside."""
         return take(self.series[target], np.asarray(minute) - self.first)
+
+    @property
+    def end(self):
+        """The minute behind the last one."""
+        return self.first + len(self.minutes.level_pct)
+
+    def means(self, target, origin, count, slot_min):
+        """The means of the last `count` slots up to an origin; NaN where less than half of a slot is known."""
+        minutes = origin - count * slot_min + 1 + np.arange(count * slot_min)
+        values = self.value(target, minutes).reshape(count, slot_min)
+        known = np.sum(~np.isnan(values), axis=1)
+        means = np.nansum(values, axis=1) / np.maximum(known, 1)
+        return np.where(2 * known >= slot_min, means, np.nan)
+
+    def slots(self, target, origin, count, slot_min):
+        """The same without gaps: short ones are bridged by a straight line, longer ones filled with the slot a day before; None
+        where too much would be filled."""
+        values = bridged(self.means(target, origin, count, slot_min), SLOTS_BRIDGED)
+        of_a_day = DAY_MIN // slot_min
+        unknown = np.flatnonzero(np.isnan(values))
+        for at in unknown:
+            values[at] = values[at - of_a_day] if at >= of_a_day else np.nan
+        too_many = len(unknown) > FILLED_SHARE * count
+        return None if too_many or np.isnan(values).any() else values
+
+    def exog(self, names, first, count, slot_min):
+        """Columns that are known ahead, a row for each slot behind `first`."""
+        local = local_minutes(self.zone, first + np.arange(1, count + 1) * slot_min)
+        hour = local % DAY_MIN / DAY_MIN * 2 * np.pi
+        weekday = (local // DAY_MIN + 4) % 7
+        columns = {
+            "hour_sin": np.sin(hour),
+            "hour_cos": np.cos(hour),
+            "is_weekend": (weekday == 0) | (weekday == 6),
+        }
+        return np.column_stack([np.asarray(columns[name], float) for name in names])
 
     def rows(self, target, origin, ahead_min):
         """The rows for pairs of origin and minutes ahead, in the order of COLUMNS."""
@@ -126,13 +166,13 @@ def take(values, places):
     return np.where(inside, values[np.clip(places, 0, len(values) - 1)], np.nan)
 
 
-def bridged(values):
-    """Fills gaps of at most BRIDGED_MIN between two known values by a straight line."""
+def bridged(values, longest=BRIDGED_MIN):
+    """Fills gaps of at most this many unknown values between two known ones by a straight line."""
     values = np.asarray(values, float)
     filled = values.copy()
     known = np.flatnonzero(~np.isnan(values))
     for before, after in zip(known[:-1], known[1:], strict=True):
-        if 2 <= after - before <= BRIDGED_MIN + 1:
+        if 2 <= after - before <= longest + 1:
             step = (values[after] - values[before]) / (after - before)
             filled[before + 1 : after] = values[before] + step * np.arange(1, after - before)
     return filled

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import xgboost
 
-from . import export, features
+from . import export, features, horizons, sarimax
 
 FEATURES = ["horizon", "level_last", "level_60", "flow_last", "flow_mean_15", "hour_sin", "hour_cos", "pumps_on"]
 LAST = FEATURES.index("level_last")
@@ -86,8 +86,9 @@ def minutes(random):
 def write_features(folder, random):
     """The minutes, and the rows of both targets: for each origin a row for each time ahead."""
     tenths = minutes(random)
-    values = np.where(tenths == UNKNOWN, np.nan, tenths / 10.0)
-    history = features.History(features.Minutes(FIRST, *values), VOLUME_M3, ZoneInfo("Europe/London"), PEAK)
+    level, *others = np.where(tenths == UNKNOWN, np.nan, tenths / 10.0)
+    minutes_of = features.Minutes(FIRST, level, level / 100.0 * VOLUME_M3, *others)
+    history = features.History(minutes_of, ZoneInfo("Europe/London"), PEAK)
     origins = FIRST + np.arange(600, DAYS * 1440, 331)
     origin, ahead_min = (grid.ravel() for grid in np.meshgrid(origins, AHEAD_MIN, indexing="ij"))
     rows = [history.rows(target, origin, ahead_min) for target in ("hlt_pct", "flow_demand")]
@@ -96,10 +97,55 @@ def write_features(folder, random):
     export.replace(folder / "features.f64", np.concatenate(rows).astype("<f8").tobytes())
 
 
+SARIMAX = sarimax.SHAPES["flow_demand", "24h"]
+STEPS = horizons.HORIZONS[1]
+WINDOWS = 30
+
+
+def write_sarimax(folder, random):
+    """An affine map, windows to try it on, and what statsmodels' own filter forecasts from them."""
+    count = 40 * 24
+    hour = np.arange(count)
+    exog = ((hour // 24) % 7 >= 5).astype(float)[:, None]
+    y = 300 + 80 * np.sin(hour / 24 * 2 * np.pi) - 40 * exog[:, 0] + np.cumsum(random.normal(0, 2, count)) * 0.3 + random.normal(0, 8, count)
+    learnt = y[: 23 * 24]
+    mean = float(learnt.mean())
+    parameters = sarimax.estimated(learnt - mean, exog[: len(learnt)], SARIMAX)
+    affine = sarimax.affine(parameters, SARIMAX, STEPS, mean, {})
+    inputs, wanted = {"y_hist": [], "exog_hist": [], "exog_future": []}, []
+    steps, from_last = sarimax.interpolation(STEPS, SARIMAX)
+    for first in np.linspace(0, count - SARIMAX.window - SARIMAX.ahead - 1, WINDOWS).astype(int):
+        window, ahead = slice(first, first + SARIMAX.window), slice(first + SARIMAX.window, first + SARIMAX.window + SARIMAX.ahead)
+        filtered = sarimax.model(y[window] - mean, exog[window], SARIMAX).filter(parameters)
+        means = filtered.forecast(SARIMAX.ahead, exog=exog[ahead]) + mean
+        wanted.append(steps @ means + from_last * y[window][-1])
+        for name, values in [("y_hist", y[window]), ("exog_hist", exog[window]), ("exog_future", exog[ahead])]:
+            inputs[name].append(values.ravel())
+    model = export.affine(affine)
+    about = {
+        "id": "flow_demand-24h-sarimax-parity",
+        "target": "flow_demand",
+        "kind": "sarimax",
+        "unit": "m³/h",
+        "slot_min": 15,
+        "slots": 96,
+        "features": [],
+        "file": "sarimax.onnx",
+    }
+    graph = export.finished(model, about)
+    shapes = export.inputs_of(model)
+    cases = [[np.array(inputs[name][place], np.float32).reshape(shape) for name, shape in shapes] for place in (0, WINDOWS - 1)]
+    golden = [(case, wanted[place]) for case, place in zip(cases, (0, WINDOWS - 1), strict=True)]
+    export.write(folder, graph, export.manifest_of(graph, about, shapes, golden, {}))
+    for name, values in [*inputs.items(), ("sarimax_forecast", wanted)]:
+        export.replace(folder / f"{name}.f32", np.concatenate(values).astype("<f4").tobytes())
+
+
 def main(folder, seed="1"):
     folder = Path(folder)
     random = np.random.default_rng(int(seed))
     write_features(folder, random)
+    write_sarimax(folder, np.random.default_rng(int(seed)))
     columns, change = data(random, 6000)
     columns[random.uniform(size=columns.shape) < 0.02] = np.nan
     training = xgboost.DMatrix(columns, change, feature_names=FEATURES)
@@ -117,7 +163,7 @@ def main(folder, seed="1"):
         "features": FEATURES,
         "file": "trees.onnx",
     }
-    graph = export.trees_to_onnx(booster, about, delta_of=LAST)
+    graph = export.finished(export.trees(booster, delta_of=LAST), about)
     gain = booster.get_score(importance_type="total_gain")
     importance = {name: gain.get(name, 0.0) / sum(gain.values()) for name in FEATURES}
     golden = [([rows[place : place + 1]], forecast[place : place + 1]) for place in (0, 900, 1700)]

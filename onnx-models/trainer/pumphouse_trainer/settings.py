@@ -22,8 +22,10 @@ class Site:
     hlt_physical_max: float
     hlt_volume_m3: float
     fit101_physical_max: float
+    zero_kw: float
     peak: list
     store: Path
+    models: Path
 
 
 def read(config):
@@ -43,7 +45,9 @@ def read(config):
             hlt_physical_max=float(site["hlt_physical_max"]),
             hlt_volume_m3=float(site.get("hlt_volume_m3", 1200.0)),
             fit101_physical_max=float(site["fit101_physical_max"]),
+            zero_kw=float(site.get("zero_kw", 0.1)),
             peak=[tuple(minute_of_day(end) for end in window.split("-")) for window in windows],
+            models=config.parent / written.get("forecast", {}).get("models", "models"),
             store=config.parent / written.get("storage", {}).get("path", "pumphouse.db"),
         )
     except KeyError as error:

@@ -5,7 +5,6 @@ from datetime import datetime, timezone
 
 import numpy as np
 
-from .extract import SERIES
 from .features import DAY_MIN
 
 # A week's look-back and a week to learn from.
@@ -65,7 +64,7 @@ class Report:
 
 def validate(minutes, site):
     """Completeness and ranges of minutes as they were extracted; their schema has been checked there."""
-    series = {name: getattr(minutes, name) for name in SERIES}
+    series = {name: getattr(minutes, name) for name in LABELS}
     any_known = np.flatnonzero(~np.all([np.isnan(values) for values in series.values()], axis=0))
     length = len(minutes.level_pct)
     start = int(any_known[0]) if len(any_known) else length
