@@ -16,7 +16,7 @@ use anyhow::Context;
 use jiff::{ToSpan, civil::DateTime, tz::TimeZone};
 use rumqttc::{Client, Event, MqttOptions, Packet, QoS};
 
-use super::simulate::config_text;
+use super::{demo_models, simulate::config_text};
 use crate::{
     app,
     calendar::DAY_MIN,
@@ -76,6 +76,7 @@ impl Demo {
         let mut simulator = Simulator::new(Station::default(), self.seed, first_day, faults);
         write_days(&exports, &mut simulator, self.days, |_| {})?;
 
+        demo_models::write(&folder.path.join("models"))?;
         let config_path = folder.path.join("pumphouse.toml");
         let mut config = config_text(&Station::default());
         config = config.replace(
@@ -119,6 +120,8 @@ impl Demo {
              mosquitto_sub -p {port} -v -t 'pumphouse/v1/demo/alerts/#'    the state of each alert\n  \
              mosquitto_sub -p {port} -v -t 'pumphouse/v1/demo/events'      every change, as it happens\n  \
              mosquitto_sub -p {port} -v -t 'pumphouse/v1/demo/readings'    the newest minute, raw and derived\n  \
+             mosquitto_sub -p {port} -v -t 'pumphouse/v1/demo/forecast/#'  tank level and demand for the next hour and day\n  \
+             {program} forecast --config {folder}/pumphouse.toml\n  \
              {program} status --config {folder}/pumphouse.toml\n  \
              {program} rules\n\n\
              A pump trips in a few seconds; a round of faults follows. Ctrl-C ends the demo.\n\n\

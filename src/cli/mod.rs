@@ -7,6 +7,8 @@ mod central;
 mod check;
 #[cfg(feature = "demo-broker")]
 mod demo;
+#[cfg(feature = "demo-broker")]
+mod demo_models;
 mod forecast;
 mod ingest;
 mod models;

@@ -5,10 +5,11 @@ import json
 import sys
 from pathlib import Path
 
-from . import candidates, demo, efficiency, export, extract, features, horizons, review, settings, sweep, validate
+from . import candidates, card, demo, efficiency, export, extract, features, horizons, review, settings, sweep, validate, weekly
 from .model_store import ModelStore
-from .weekly import Weekly
 
+# Who decides in `train`.
+BY = "train"
 EXITS = "Exits with 0 when all is well, 1 when a check failed, 2 when the data or the config cannot be used."
 
 
@@ -20,8 +21,8 @@ def main():
     command = add(
         commands,
         "train",
-        "fit the models and write them with their manifests",
-        f"Validates first; nothing is written when a check fails. {EXITS}",
+        "fit the models and write a new model store",
+        f"Each model comes with its manifest and its card. Validates first; nothing is written when a check fails. {EXITS}",
         config_required=False,
     )
     command.add_argument("--out", required=True, metavar="FOLDER", type=Path, help="where the models go")
@@ -72,7 +73,7 @@ def run(arguments):
     if arguments.command == "train" and arguments.from_demo:
         with demo.station(arguments.pumphouse, arguments.days) as config:
             arguments.config = config
-            return train(arguments)
+            return train(arguments, demo.KINDS)
     if arguments.config is None:
         raise settings.Refused("--config is missing")
     if arguments.command == "sweep":
@@ -100,23 +101,32 @@ def fit_to_learn(arguments):
     return site, features.History(extract.believed(minutes, site), site.zone, site.peak)
 
 
-def train(arguments):
+def train(arguments, kinds=tuple(candidates.FITS)):
     """Fits every model before the first is written, so that a folder never has some of them from another day."""
-    _, history = fit_to_learn(arguments)
+    site, history = fit_to_learn(arguments)
     if history is None:
         return 1
-    best = [candidates.of(held_out)[0] for _, held_out in held_out_of(history)]
-    site = settings.read(arguments.config)
+    store = ModelStore(arguments.out)
+    by_others = [one["by"] for one in store.decisions() if one["by"] != BY]
+    if by_others:
+        raise settings.Refused(f"{arguments.out} is a model store at work: {by_others[-1]} has decided there; retrain does, too")
+    best = [candidates.of(held_out, kinds)[0] for _, held_out in held_out_of(history)]
+    models = [(one.graph, one.manifest) for one in best]
     for number in range(1, len(site.rated_kw) + 1):
         model, why = efficiency.fit(site, arguments.days, arguments.database, f"P{number}")
         if model is None:
             print(f"pump_efficiency-P{number}: none, {why}")
         else:
-            export.write(arguments.out, *model)
-    for model in best:
-        export.write(arguments.out, model.graph, model.manifest)
-    for model in best:
-        print(told(model))
+            models.append(model)
+    with store.deciding():
+        store.begin()
+        for graph, manifest in models:
+            decision = weekly.decision(manifest, "promoted", BY, "the first model", manifest["data_to"])
+            store.add(decision, graph, manifest)
+            export.replace(arguments.out / f"{manifest['id']}.md", card.of(manifest).encode())
+            scores, unit = manifest["scores"], manifest["unit"]
+            beside = f", without a model {scores['rmse_naive']:.3g} {unit}" if scores["rmse_naive"] else ""
+            print(f"{manifest['id']}: RMSE {scores['rmse_val']:.3g} {unit} on the held-out week{beside}")
     return 0
 
 
@@ -127,29 +137,21 @@ def held_out_of(history):
         yield place, horizons.HeldOut(history, place)
 
 
-def told(model):
-    about = model.manifest
-    scores, unit = about["scores"], about["unit"]
-    naive = scores["rmse_naive"]
-    beside = "" if naive is None else f", seasonal-naive {naive:.2f} {unit}"
-    return f"{about['id']}: RMSE {scores['rmse_val']:.2f} {unit} on the held-out week{beside}"
-
-
 def retrain(arguments):
     site, history = fit_to_learn(arguments)
     if history is None:
         return 1
     store = ModelStore(site.models)
     with store.deciding():
-        weekly = Weekly(site, store, arguments.tracking)
+        run = weekly.Weekly(site, store, arguments.tracking)
         refused = []
         for place, held_out in held_out_of(history):
             try:
-                weekly.forecast(place, candidates.of(held_out), held_out)
+                run.forecast(place, candidates.of(held_out), held_out)
             except settings.Refused as reason:
                 refused.append(f"{place.name}: none, {reason}")
         for number in range(1, len(site.rated_kw) + 1):
-            weekly.pump(f"P{number}", efficiency.fit(site, arguments.days, arguments.database, f"P{number}"))
+            run.pump(f"P{number}", efficiency.fit(site, arguments.days, arguments.database, f"P{number}"))
     print("\n".join(refused), end="\n" if refused else "")
     return 1 if refused else 0
 

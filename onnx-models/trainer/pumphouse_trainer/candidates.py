@@ -27,11 +27,14 @@ class Candidate:
         return self.manifest["scores"]["rmse_val"]
 
 
-def of(held_out):
+FITS = {"xgboost": trees.fit, "sarimax": sarimax.fit}
+
+
+def of(held_out, kinds=tuple(FITS)):
     """The candidates, the best first. A kind for which too little is known is left out, as long as there is another."""
     delta_of = held_out.place.horizon.delta_column
     fitted, refused = {}, []
-    for kind, fit in [("xgboost", trees.fit), ("sarimax", sarimax.fit)]:
+    for kind, fit in ((kind, FITS[kind]) for kind in kinds):
         try:
             fitted[kind] = fit(held_out)
         except Refused as reason:
@@ -85,6 +88,7 @@ def candidate(kind, model, held_out, about, importance):
     about = {
         "id": name,
         "file": f"{name}.onnx",
+        "place": place.name,
         "target": place.target,
         "kind": kind,
         "unit": UNITS[place.target],

@@ -8,6 +8,8 @@ from pathlib import Path
 from .settings import Refused
 
 # Equal arguments give equal minutes, so the models that come along can be made again, byte by byte.
+# SARIMAX is left out: the last digits that its optimiser finds depend on the machine's arithmetic.
+KINDS = ("xgboost",)
 SEED = "7"
 START = "2025-03-01"
 

@@ -63,6 +63,7 @@ def fit(site, days, database, pump):
     about = {
         "id": name,
         "file": f"{name}.onnx",
+        "place": f"pump_efficiency-{pump}",
         "target": "pump_efficiency",
         "pump": pump,
         "kind": "xgboost",

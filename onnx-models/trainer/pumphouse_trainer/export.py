@@ -142,7 +142,7 @@ def model(nodes, inputs, output, constants):
 
 def finished(model, metadata):
     """The bytes of a model that knows what it is."""
-    helper.set_model_props(model, {key: as_text(value) for key, value in metadata.items()})
+    helper.set_model_props(model, {key: as_text(rounded(value)) for key, value in metadata.items()})
     onnx.checker.check_model(model)
     return model.SerializeToString(deterministic=True)
 
@@ -205,10 +205,19 @@ def as_text(value):
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
+def rounded(value):
+    """Figures to seven digits: the last bits of a sum depend on the machine, and nobody needs them."""
+    if isinstance(value, float):
+        return float(f"{value:.7g}")
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    return [rounded(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
 def manifest_of(graph, about, inputs, golden, importance):
     """What the model says of itself. `golden` is a list of (inputs, output) arrays."""
     return {
-        **about,
+        **rounded(about),
         "contract": CONTRACT,
         "bytes": len(graph),
         "sha256": hashlib.sha256(graph).hexdigest(),
@@ -222,7 +231,7 @@ def manifest_of(graph, about, inputs, golden, importance):
             for given, output in golden
         ],
         "golden_tolerance": GOLDEN_TOLERANCE,
-        "importance": importance,
+        "importance": rounded(importance),
     }
 
 

@@ -48,6 +48,13 @@ class ModelStore:
             # Then the daemon cannot use it either, and anything is better.
             return None
 
+    def begin(self):
+        """Empties the folder of models and decisions."""
+        for one in self.decisions():
+            for ending in ("json", "onnx", "md"):
+                (self.folder / f"{one['model']}.{ending}").unlink(missing_ok=True)
+        (self.folder / DECISIONS).unlink(missing_ok=True)
+
     def add(self, decision, graph, manifest):
         """Writes a model, and then the decision about it."""
         export.write(self.folder, graph, manifest)
@@ -65,5 +72,5 @@ class ModelStore:
             kept.update(list(dict.fromkeys(reversed(models)))[:KEPT])
         for one in of_place:
             if one["model"] not in kept:
-                for ending in ("json", "onnx"):
+                for ending in ("json", "onnx", "md"):
                     (self.folder / f"{one['model']}.{ending}").unlink(missing_ok=True)

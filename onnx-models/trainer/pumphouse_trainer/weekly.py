@@ -58,14 +58,19 @@ class Weekly:
         return in_use
 
     def add(self, place, graph, manifest, verdict, why):
-        decision = {
-            "at": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "place": place,
-            "model": manifest["id"],
-            "decision": verdict,
-            "by": "trainer",
-            "why": why,
-            "scores": {key: manifest["scores"][key] for key in SCORES},
-        }
-        self.store.add(decision, graph, manifest)
+        now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self.store.add(decision(manifest, verdict, "trainer", why, now), graph, manifest)
         print(f"{place}: {verdict} {manifest['id']}: {why}", flush=True)
+
+
+def decision(manifest, verdict, by, why, at):
+    """A line of the model store."""
+    return {
+        "at": at,
+        "place": manifest["place"],
+        "model": manifest["id"],
+        "decision": verdict,
+        "by": by,
+        "why": why,
+        "scores": {key: manifest["scores"][key] for key in SCORES},
+    }
