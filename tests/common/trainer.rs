@@ -18,7 +18,7 @@ pub fn module(name: &str) -> Command {
 
 /// The trainer's Python in its folder; warnings are errors.
 pub fn python() -> Command {
-    let mut command = Command::new(environment());
+    let mut command = Command::new(interpreter());
     command
         .args(["-W", "error"])
         .current_dir(folder())
@@ -38,38 +38,45 @@ pub fn run(command: &mut Command) -> Output {
     done
 }
 
-/// A Python with what the trainer needs, made when missing.
-fn environment() -> &'static Path {
+/// The trainer's Python.
+pub fn interpreter() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
-    PYTHON.get_or_init(|| {
-        let requirements = folder().join("requirements.txt");
-        let needs = fs::read(&requirements).expect("the trainer's needs");
-        let name: String = Sha256::digest(&needs)[..6]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("trainer-{name}"));
-        let (python, whole) = (place.join("bin/python"), place.join("whole"));
-        if !whole.exists() {
-            run(Command::new("python3")
-                .args(["-m", "venv", "--clear"])
-                .arg(&place));
-            run(Command::new(&python)
-                .args([
-                    "-m",
-                    "pip",
-                    "install",
-                    "--quiet",
-                    "--disable-pip-version-check",
-                    "-r",
-                ])
-                .arg(requirements));
-            fs::write(whole, "").expect("written");
-        }
-        python
-    })
+    PYTHON.get_or_init(|| environment("trainer", &folder().join("requirements.txt")))
 }
 
-fn folder() -> PathBuf {
+/// A Python with what a file asks for, made when missing.
+pub fn environment(name: &str, requirements: &Path) -> PathBuf {
+    let needs = fs::read(requirements).expect("what it needs");
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", hash(&needs)));
+    let (python, whole) = (place.join("bin/python"), place.join("whole"));
+    if !whole.exists() {
+        run(Command::new("python3")
+            .args(["-m", "venv", "--clear"])
+            .arg(&place));
+        run(Command::new(&python)
+            .args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "-r",
+            ])
+            .arg(requirements));
+        fs::write(whole, "").expect("written");
+    }
+    python
+}
+
+/// A name for bytes.
+pub fn hash(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)[..6]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// The trainer's folder.
+pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("onnx-models/trainer")
 }

@@ -1,5 +1,6 @@
 """The simulated station as something to learn from."""
 
+import json
 import subprocess
 import tempfile
 from contextlib import contextmanager
@@ -15,11 +16,14 @@ START = "2025-03-01"
 
 
 @contextmanager
-def station(pumphouse, days):
-    """The config of a store of so many simulated days without faults."""
+def station(pumphouse, days, seed=SEED, faults=None):
+    """The config of a store of so many simulated days; `faults` is a script of them."""
     with tempfile.TemporaryDirectory(prefix="pumphouse-trainer-") as folder:
         config = str(Path(folder) / "pumphouse.toml")
-        run(pumphouse, "simulate", "--out", folder, "--days", str(days), "--start", START, "--seed", SEED)
+        script = Path(folder) / "faults.json"
+        script.write_text(json.dumps(faults or []), "utf-8")
+        simulated = ("--days", str(days), "--start", START, "--seed", seed, "--faults", str(script))
+        run(pumphouse, "simulate", "--out", folder, *simulated)
         run(pumphouse, "ingest", "--config", config, str(Path(folder) / "exports"))
         yield config
 
