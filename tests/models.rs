@@ -315,3 +315,72 @@ assert found == {'onnx', 'forecast.png', 'importance.png'}, found
             .arg(first),
     );
 }
+
+#[test]
+fn a_model_that_stays_worse_than_the_day_before_is_left_in_the_shadow() {
+    let mosquitto = Mosquitto::start();
+    let station = Station::new();
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("onnx-models");
+    fs::create_dir(station.models()).expect("a folder");
+    for file in fs::read_dir(shipped).expect("the models") {
+        let file = file.expect("a file").path();
+        if file.is_file() {
+            fs::copy(
+                &file,
+                station.models().join(file.file_name().expect("a name")),
+            )
+            .expect("copied");
+        }
+    }
+    binary::ingest(station.folder.path(), &station.later);
+    let place = Place::ALL[1];
+    let model = station.in_use(&place.name());
+    // A week of forecasts that were 40 % off, as a model makes of a station that it does not know.
+    let store = Connection::open(station.folder.path().join("pumphouse.db")).expect("the store");
+    let kept = store
+        .execute(
+            "INSERT INTO predictions (ts, made_at, target, for_ts, for_time, value, lower, upper, model)
+             SELECT ts - 3600, timestamp, 'hlt_pct', ts, timestamp, max(hlt_pct - 40, 0), 0, 100, ?
+             FROM readings_wide WHERE ts % 300 = 0 AND ts > (SELECT max(ts) FROM readings_wide) - 6 * 86400",
+            [&model],
+        )
+        .expect("kept");
+    assert!(kept > 1600, "{kept}");
+    drop(store);
+    let mut config = fs::read_to_string(station.config()).expect("the config");
+    config.push_str(&format!(
+        "\n[mqtt]\nurl = \"mqtt://127.0.0.1:{}\"\n",
+        mosquitto.port
+    ));
+    fs::write(station.config(), config).expect("written");
+    let panel = Panel::connect(mosquitto.port);
+    let _daemon = Daemon::start(&station.config(), &station.folder.path().join("log"), &[]);
+    let naive = forecast_by(&panel, place, "seasonal-naive");
+    let because = naive["because"].as_str().expect("a reason");
+    assert!(
+        because.contains("over a week its error is") && because.contains("times the"),
+        "{because}"
+    );
+    assert_eq!(
+        (&naive["fallback"], &naive["health"]),
+        (&true.into(), &because.into())
+    );
+    // The others go on, and so does this one, where nobody sees it.
+    forecast_by(
+        &panel,
+        Place::ALL[3],
+        &station.in_use(&Place::ALL[3].name()),
+    );
+    let shadow = format!(
+        "SELECT DISTINCT model FROM predictions WHERE model = '{model}' AND ts = (SELECT max(ts) FROM predictions)"
+    );
+    until("the model goes on in the shadow", || {
+        (station.query(&shadow).len() == 1).then_some(())
+    });
+    let noted = format!(
+        "SELECT note FROM model_performance WHERE model = '{model}' AND period = 'week' AND ahead_min = 0 AND error_ratio > 1.5 AND note IS NOT NULL"
+    );
+    until("the note is on record", || {
+        (!station.query(&noted).is_empty()).then_some(())
+    });
+}
