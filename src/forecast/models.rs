@@ -346,8 +346,11 @@ impl Models {
             Ok(decisions) => self.follow(decisions, &mut changes),
             Err(error) => changes.push(Change::Unreadable(format!("{error:#}"))),
         }
-        // Of the models that are wanted now.
-        self.seen = Some(self.stamps());
+        // Of the models that are wanted now; of the decisions as they were before they were read, so that one that came
+        // meanwhile is seen at the next look.
+        let mut seen = self.stamps();
+        seen[0] = now[0];
+        self.seen = Some(seen);
         changes
     }
 
@@ -372,8 +375,6 @@ impl Models {
             let current = self.in_use.get(place).map(|it| it.model.manifest.clone());
             let mut trouble = None;
             for decision in uses.iter().take(EARLIER_MAX) {
-                // What runs already is better than anything earlier.
-                let runs = current.as_ref().is_some_and(|it| it.id == decision.model);
                 match load(&self.folder, &decision.model, place) {
                     Ok(model) => {
                         let same = current.as_ref() == Some(&model.manifest);
@@ -400,11 +401,11 @@ impl Models {
                         let told = format!("{} is refused: {reason}", decision.model);
                         let told = trouble.get_or_insert(told).clone();
                         self.refused.insert(place.to_owned(), told.clone());
+                        // What runs already is better than anything earlier.
                         if let Some(in_use) = self.in_use.get_mut(place) {
                             in_use.instead = Some(told);
                             break;
                         }
-                        debug_assert!(!runs, "what runs is in use");
                     }
                 }
             }
