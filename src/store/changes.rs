@@ -313,9 +313,11 @@ impl Store {
 
     /// Puts everything into the change log once more, oldest first, behind `after`: every row there is, and the keys from the
     /// first one on at which there is none, so that what is gone goes at the office too. What the log held before is thereby in
-    /// it. What is older than all that a table holds was purged here, or is a former store's; the office keeps it.
+    /// it. What is older than all that a table holds was purged here, or is a former store's; the office keeps it, unless the log
+    /// speaks of it: purging leaves no entry.
     pub fn change_everything(&mut self, after: i64) -> anyhow::Result<()> {
         self.changes.flush(&self.connection)?;
+        let logged = logged(&self.connection)?;
         let before = self.changes.next_seq - 1;
         self.changes.next_seq = self.changes.next_seq.max(after + 1);
         self.changes.newest.clear();
@@ -324,27 +326,40 @@ impl Store {
             .execute("UPDATE central_sync SET pruned = max(pruned, ?)", [before])?;
         for table in Synced::ALL {
             let unit = table.unit();
-            let Some((first, last)) = held(&self.connection, table)? else {
+            let held = held(&self.connection, table)?;
+            let older = held.map_or(i64::MAX, |(first, _)| first) - unit;
+            for (first, last) in logged.get(&table).into_iter().flat_map(Ranges::iter) {
+                let last = last.min(older);
+                if first <= last {
+                    self.append_alone(table, (first, last), false)?;
+                }
+            }
+            let Some((first, last)) = held else {
                 continue;
             };
             let mut from = first;
             while from <= last {
                 let until = last.min(from + table.span_max() - unit);
-                self.append_whole(table, (from, until))?;
+                self.append_alone(table, (from, until), true)?;
                 from = until + unit;
             }
             // One entry, however many keys: they hold no row.
-            self.append_whole(table, (last + unit, table.key_max()))?;
+            self.append_alone(table, (last + unit, table.key_max()), true)?;
         }
         Ok(())
     }
 }
 
 impl Store {
-    fn append_whole(&mut self, table: Synced, keys: (i64, i64)) -> rusqlite::Result<()> {
+    fn append_alone(
+        &mut self,
+        table: Synced,
+        keys: (i64, i64),
+        whole: bool,
+    ) -> rusqlite::Result<()> {
         // Each by itself: a batch can be cut between entries.
         self.changes.newest.clear();
-        self.changes.append(&self.connection, table, keys, true)
+        self.changes.append(&self.connection, table, keys, whole)
     }
 }
 
@@ -354,6 +369,16 @@ pub fn nonce(connection: &Connection, seq: i64) -> anyhow::Result<Option<i64>> {
         .prepare_cached("SELECT nonce FROM changes WHERE seq = ?")?
         .query_row([seq], |row| row.get(0));
     Ok(nonce.optional()?)
+}
+
+/// The keys that the change log speaks of, by table.
+fn logged(connection: &Connection) -> anyhow::Result<HashMap<Synced, Ranges>> {
+    let mut logged: HashMap<Synced, Ranges> = HashMap::new();
+    for entry in between(connection, (0, i64::MAX), usize::MAX)? {
+        let ranges = logged.entry(entry.table).or_default();
+        ranges.add(entry.first, entry.last, entry.table.unit());
+    }
+    Ok(logged)
 }
 
 /// The first and the last key that a table holds.
@@ -539,9 +564,11 @@ mod tests {
             let first = crate::store::outgoing::day_of("2025-03-01").expect("a date");
             let table = Synced::Suppressed;
             let behind = (table, first + 5, table.key_max(), true);
+            // Alerts that are gone, in a table that holds none: only the log knows.
+            let gone = (Synced::Alerts, 600, 1200, false);
             assert_eq!(
                 entries,
-                [(table, first, first + 4, true), behind],
+                [gone, (table, first, first + 4, true), behind],
                 "{again}"
             );
         }
