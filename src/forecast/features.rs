@@ -82,8 +82,8 @@ pub struct History {
 impl History {
     /// Bridges short gaps of the level and works out the demand.
     pub fn new(minutes: &Minutes) -> Self {
-        let level = bridged(&minutes.level_pct);
-        let stored_m3 = bridged(&minutes.stored_m3);
+        let level = bridged(&minutes.level_pct, BRIDGED_MIN);
+        let stored_m3 = bridged(&minutes.stored_m3, BRIDGED_MIN);
         let flow = Sums::new(&minutes.flow_m3h);
         let demand: Vec<f64> = (0..level.len())
             .map(|at| {
@@ -169,16 +169,15 @@ impl History {
     }
 }
 
-/// Fills gaps of at most [`BRIDGED_MIN`] between two known values by a straight line.
-fn bridged(values: &[f64]) -> Vec<f64> {
+/// Fills gaps of at most so many values between two known ones by a straight line.
+pub(super) fn bridged(values: &[f64], longest: usize) -> Vec<f64> {
     let mut filled = values.to_vec();
     let mut known: Option<usize> = None;
     for at in 0..values.len() {
         if values[at].is_nan() {
             continue;
         }
-        if let Some(before) = known.filter(|before| (2..=BRIDGED_MIN + 1).contains(&(at - before)))
-        {
+        if let Some(before) = known.filter(|before| (2..=longest + 1).contains(&(at - before))) {
             let step = (values[at] - values[before]) / (at - before) as f64;
             for (place, value) in filled[before + 1..at].iter_mut().enumerate() {
                 *value = values[before] + step * (place + 1) as f64;
@@ -259,14 +258,21 @@ mod tests {
     #[test]
     fn short_gaps_are_bridged_and_long_ones_stay() {
         let unknown = f64::NAN;
-        let filled = bridged(&[
-            1.0, unknown, 3.0, unknown, unknown, unknown, unknown, unknown, unknown, 4.0, unknown,
-        ]);
+        let filled = bridged(
+            &[
+                1.0, unknown, 3.0, unknown, unknown, unknown, unknown, unknown, unknown, 4.0,
+                unknown,
+            ],
+            BRIDGED_MIN,
+        );
         assert_eq!(filled[..3], [1.0, 2.0, 3.0]);
         assert!(filled[3..9].iter().all(|value| value.is_nan()));
         assert!(filled[10].is_nan());
         let five = [[1.0].as_slice(), &[unknown; 5], &[7.0]].concat();
-        assert_eq!(bridged(&five), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
+        assert_eq!(
+            bridged(&five, BRIDGED_MIN),
+            [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
+        );
     }
 
     #[test]

@@ -132,14 +132,19 @@ fn manifest_of(folder: &Path, id: &str) -> anyhow::Result<PathBuf> {
 /// # Errors
 /// Why it is refused.
 pub fn load(folder: &Path, id: &str, place: &str) -> anyhow::Result<Model> {
+    let model = load_by_id(folder, id)?;
+    fits(&model.manifest, place)?;
+    Ok(model)
+}
+
+/// Loads a model, whatever it is made for.
+fn load_by_id(folder: &Path, id: &str) -> anyhow::Result<Model> {
     let model = guard::load(&manifest_of(folder, id)?)?;
-    let manifest = &model.manifest;
     ensure!(
-        manifest.id == id,
+        model.manifest.id == id,
         "the manifest speaks of the model {:?}",
-        manifest.id
+        model.manifest.id
     );
-    fits(manifest, place)?;
     Ok(model)
 }
 
@@ -195,11 +200,10 @@ pub struct Reason {
 /// Puts a model to use; the place. It must pass all checks.
 pub fn promote(folder: &Path, id: &str, reason: Reason) -> anyhow::Result<String> {
     decide(folder, reason, |decisions| {
-        let manifest = guard::load(&manifest_of(folder, id)?)
-            .with_context(|| format!("{id} cannot be used"))?
-            .manifest;
+        let unusable = || format!("{id} cannot be used");
+        let manifest = load_by_id(folder, id).with_context(unusable)?.manifest;
         let place = Role::of(&manifest).map(Role::name).unwrap_or_default();
-        load(folder, id, &place).with_context(|| format!("{id} cannot be used"))?;
+        fits(&manifest, &place).with_context(unusable)?;
         ensure!(
             decisions
                 .uses(&place)

@@ -11,7 +11,7 @@ use crate::{
 };
 
 use super::{
-    features::{COLUMNS, History},
+    features::{COLUMNS, History, bridged},
     guard::{Model, Values},
     manifest::{Horizon, Manifest, Place, Target},
 };
@@ -201,10 +201,8 @@ impl Scene<'_> {
                 f64::NAN
             }
         };
-        filled(
-            (0..count as i64).map(mean).collect(),
-            (DAY_MIN / slot_min) as usize,
-        )
+        let means: Vec<f64> = (0..count as i64).map(mean).collect();
+        filled(&means, (DAY_MIN / slot_min) as usize)
     }
 
     /// Columns that are known ahead, a row for each slot behind `first`.
@@ -282,19 +280,8 @@ impl Scene<'_> {
 }
 
 /// Slots without gaps: short ones bridged by a straight line, longer ones filled with the slot a day before.
-fn filled(mut values: Vec<f64>, of_a_day: usize) -> Result<Vec<f64>, String> {
-    let known: Vec<usize> = (0..values.len())
-        .filter(|&at| !values[at].is_nan())
-        .collect();
-    for pair in known.windows(2) {
-        let (before, after) = (pair[0], pair[1]);
-        if after - before <= SLOTS_BRIDGED + 1 {
-            let step = (values[after] - values[before]) / (after - before) as f64;
-            for at in before + 1..after {
-                values[at] = values[before] + step * (at - before) as f64;
-            }
-        }
-    }
+fn filled(values: &[f64], of_a_day: usize) -> Result<Vec<f64>, String> {
+    let mut values = bridged(values, SLOTS_BRIDGED);
     let mut short = 0;
     for at in 0..values.len() {
         if values[at].is_nan() {
