@@ -127,11 +127,12 @@ impl Forecaster {
         for change in &changes {
             tell(change);
         }
-        self.note_decisions(state)?;
+        // What cannot be written is told of behind the forecasts: a full disk does not keep them from who listens.
+        let noted = self.note_decisions(state);
         // Opened anew each time: the last one to close a store, if it only reads, would leave its log beside it.
         let connection = &open_read_only(&self.store)?;
         let Some(newest) = newest_row(connection)? else {
-            return Ok(());
+            return noted;
         };
         let age_min = self.clock.minute() - newest;
         if age_min > self.delivery_delay_min + STALE_MIN {
@@ -142,15 +143,16 @@ impl Forecaster {
                     .map(|place| none(place, newest, &because))
                     .to_vec(),
             );
-            return Ok(());
+            return noted;
         }
         if state.made == Some(newest) && changes.is_empty() {
-            return Ok(());
+            return noted;
         }
         let hour = newest.div_euclid(60);
+        let mut scored = Ok(());
         if state.scored != Some(hour) || !changes.is_empty() {
-            self.score(state, connection, newest)?;
-            state.scored = Some(hour);
+            scored = self.score(state, connection, newest);
+            state.scored = scored.is_ok().then_some(hour);
         }
         let began = Instant::now();
         let minutes = minutes(connection, &self.plant, newest, HISTORY_MIN)?;
@@ -195,7 +197,7 @@ impl Forecaster {
         if is_day_kept {
             state.day_kept = Some(newest);
         }
-        Ok(())
+        noted.and(scored)
     }
 
     fn tell_all(&self, forecasts: Vec<Forecast>) {
