@@ -10,7 +10,7 @@ import xgboost
 from . import export, score, source
 from .features import DAY_MIN
 from .horizons import HELD_OUT_MIN
-from .trees import SEED
+from .trees import SEED, importance
 from .validate import utc
 
 COLUMNS = ["level_pct", "pumps_on", "flow_m3h"]
@@ -50,8 +50,6 @@ def fit(site, days, database, pump):
     every = max(learnt.sum() // ROWS_MAX, 1)
     learnt_rows, learnt_truth = rows[learnt][::every], truth[learnt][::every]
     booster = xgboost.train(PARAMETERS, xgboost.DMatrix(learnt_rows, learnt_truth), ROUNDS)
-    gain = booster.get_score(importance_type="total_gain")
-    total = sum(gain.values()) or 1.0
     name = f"pump_efficiency-{pump}-{utc(newest).replace('-', '').replace(':', '')}"
     model = export.trees(booster)
     inputs = export.inputs_of(model)
@@ -80,8 +78,7 @@ def fit(site, days, database, pump):
     graph = export.finished(model, {key: value for key, value in about.items() if key != "inputs"})
     cases = [rows[held][place : place + 1] for place in (0, held.sum() // 2, held.sum() - 1)]
     golden = [([case], running.run(None, {"features": case})[0]) for case in cases]
-    importance = {name: gain.get(f"f{at}", 0.0) / total for at, name in enumerate(COLUMNS)}
-    return (graph, export.manifest_of(graph, about, inputs, golden, importance)), None
+    return (graph, export.manifest_of(graph, about, inputs, golden, importance(booster, COLUMNS))), None
 
 
 def decide(manifest, in_use):

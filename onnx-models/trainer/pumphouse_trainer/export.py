@@ -16,13 +16,13 @@ CONTRACT = 1
 GOLDEN_TOLERANCE = 1e-3
 
 
-def trees(booster, delta_of=None, weight=1.0, rows="N"):
+def trees(booster, delta_of=None):
     """The graph of a booster with squared error; `delta_of` is the column that the trees' sum is added to."""
-    nodes, constants = tree_nodes(booster, delta_of, weight)
+    nodes, constants = tree_nodes(booster, delta_of, 1.0)
     return model(
         nodes,
-        [helper.make_tensor_value_info("features", TensorProto.FLOAT, [rows, booster.num_features()])],
-        [rows, 1],
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", booster.num_features()])],
+        ["N", 1],
         constants,
     )
 
@@ -54,7 +54,6 @@ def tree_nodes(booster, delta_of, weight):
     ]
     if delta_of is None:
         return nodes, []
-    # The column is picked by a product, which weighs it, too; a slice would let an unknown value through, and so does this.
     constants = [
         helper.make_tensor("from", TensorProto.INT64, [1], [delta_of]),
         helper.make_tensor("to", TensorProto.INT64, [1], [delta_of + 1]),

@@ -48,17 +48,21 @@ def fit(held_out):
     base = horizon.base(rows)
     data = xgboost.DMatrix(rows, truth - base)
     booster = xgboost.train(PARAMETERS, data, ROUNDS)
-    gain = booster.get_score(importance_type="total_gain")
-    # A series that never changes has trees without a split.
-    total = sum(gain.values()) or 1.0
     about = {
         "features": COLUMNS,
         "parameters": {**PARAMETERS, "rounds": ROUNDS},
         "rmse_train": rms(booster.predict(data) + base - truth),
         "spread": {name: spread(rows[:, at]) for at, name in enumerate(COLUMNS)},
     }
-    importance = {name: gain.get(f"f{at}", 0.0) / total for at, name in enumerate(COLUMNS)}
-    return Trees(booster, about, importance)
+    return Trees(booster, about, importance(booster, COLUMNS))
+
+
+def importance(booster, columns):
+    """Share of each column in the gain of the splits."""
+    gain = booster.get_score(importance_type="total_gain")
+    # A series that never changes has trees without a split.
+    total = sum(gain.values()) or 1.0
+    return {name: gain.get(f"f{at}", 0.0) / total for at, name in enumerate(columns)}
 
 
 def samples(history, target, origins, steps):
