@@ -190,6 +190,12 @@ impl Station {
             .filter_map(|(pump, track)| track.running().map(|running| (pump, running.start)))
     }
 
+    /// The closed days whose pump health still changes, since a session that began on them runs on.
+    pub fn carried_days(&self) -> impl Iterator<Item = Day> + '_ {
+        let carried = self.memory.carried.iter().chain(&self.memory.passed);
+        carried.flatten().map(|carried| carried.day)
+    }
+
     /// Takes the next row, which lies after everything looked at so far, and derives it.
     pub fn row(&mut self, plant: &Plant, reading: &Reading, out: &mut Effects) -> Derived {
         let minute = reading.minute;

@@ -421,3 +421,12 @@ fn assert_figures_agree(store: &Path) {
     );
     assert_close("alerts that end before they begin", wrong, 0.0);
 }
+
+/// A day was derived again up to midnight only, while a pump ran on: its longest run stood as it was at midnight.
+#[test]
+fn a_day_that_is_derived_again_has_the_health_of_pumps_that_ran_on() {
+    let (files, mut rng) = tampered_tape(3_399_232_069_662_547_283, START, 3);
+    let now = tape::after(START, 3);
+    let expected = one_batch("UTC", &files, now).with_rejects_by_text();
+    assert_same("shuffled", &shuffled(&files, now, &mut rng), &expected);
+}

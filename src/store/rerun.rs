@@ -164,6 +164,7 @@ impl Store {
         }
         let mut effects = Effects::default();
         let mut same_from = None;
+        let mut closed_days = BTreeSet::new();
         let mut from = start;
         'pages: loop {
             let page = self.page(from, PAGE_ROWS)?;
@@ -173,7 +174,11 @@ impl Store {
             for stored in &page {
                 self.run_again(plant, &mut station, stored, &mut effects)?;
                 rerun.take(&mut effects);
-                same_from = self.same_from(&effects, start, last)?;
+                closed_days.extend(effects.health.iter().map(|row| row.day));
+                // The health of a day that was written anew is complete only when the sessions that ran on from it have ended.
+                if !station.carried_days().any(|day| closed_days.contains(&day)) {
+                    same_from = self.same_from(&effects, start, last)?;
+                }
                 self.write_figures(&effects)?;
                 self.write_checkpoints(&effects.checkpoints)?;
                 effects = Effects::default();
