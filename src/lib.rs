@@ -34,6 +34,7 @@ pub mod pipeline;
 pub mod publish;
 pub mod rollups;
 pub mod rules;
+pub mod schedule;
 pub mod station;
 pub mod store;
 pub mod sync;

@@ -1,0 +1,202 @@
+//! What is to be planned: the station, its tank, the prices and the hours ahead. Data only.
+
+use crate::tags::PUMPS;
+
+/// A set of pumps, bit 0 for P1.
+pub type Combination = usize;
+/// All sets of six pumps.
+pub const COMBINATIONS: usize = 1 << PUMPS;
+
+/// Whether a pump, counted from 0, is in a set.
+pub fn has(set: Combination, pump: usize) -> bool {
+    set >> pump & 1 == 1
+}
+
+/// How many pumps a set has.
+pub fn count(set: Combination) -> usize {
+    set.count_ones() as usize
+}
+
+/// A straight line over the tank's volume.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Line {
+    /// With the tank empty.
+    pub at_empty: f64,
+    /// More with each m³ in the tank.
+    pub per_m3: f64,
+}
+
+impl Line {
+    /// A value that does not depend on the tank.
+    pub const fn flat(value: f64) -> Self {
+        Self {
+            at_empty: value,
+            per_m3: 0.0,
+        }
+    }
+
+    /// The value at a volume.
+    pub fn at(self, volume_m3: f64) -> f64 {
+        self.at_empty + self.per_m3 * volume_m3
+    }
+}
+
+/// What a set of pumps does.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Duty {
+    /// Flow of the station, m³/h; it does not rise with the level.
+    pub flow_m3h: Line,
+    /// Power of the station, kW.
+    pub power_kw: Line,
+    /// What is charged for not having seen this set run, per hour.
+    pub premium_per_h: f64,
+}
+
+/// A slot of the horizon.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Slot {
+    /// Length, min; the first one ends with the clock's slot.
+    pub length_min: i64,
+    /// Mean demand, m³/h.
+    pub demand_m3h: f64,
+    /// Price of energy, per kWh.
+    pub price_per_kwh: f64,
+}
+
+impl Slot {
+    /// Length, h.
+    pub fn hours(&self) -> f64 {
+        self.length_min as f64 / 60.0
+    }
+}
+
+/// The tank with its limits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tank {
+    /// What it holds, m³.
+    pub volume_m3: f64,
+    /// What is in it now, m³.
+    pub now_m3: f64,
+    /// Lower limit, m³.
+    pub low_m3: f64,
+    /// Upper limit, m³.
+    pub high_m3: f64,
+    /// Kept from both limits for the forecast's error, m³.
+    pub margin_m3: f64,
+    /// What should be in it at the end, m³.
+    pub end_m3: f64,
+}
+
+/// What it costs to break what should be kept, in tiers from the dearest to the cheapest.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Breaches {
+    /// Demand that is not met from an empty tank, per m³.
+    pub unmet: f64,
+    /// Water spilt from a full tank, per m³.
+    pub spilt: f64,
+    /// Below the lower limit, per m³ at the end of each slot.
+    pub low: f64,
+    /// Above the upper limit, per m³ at the end of each slot.
+    pub high: f64,
+    /// Missing at the end, per m³.
+    pub end: f64,
+    /// Within the margin of a limit, per m³ at the end of each slot.
+    pub margin: f64,
+    /// What a m³ more than asked for at the end is worth.
+    pub surplus_worth: f64,
+}
+
+/// A pump as it stands now.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pump {
+    /// Whether it can be used.
+    pub in_service: bool,
+    /// Whether it runs.
+    pub on: bool,
+    /// For how long it has run or rested, min.
+    pub since_min: i64,
+    /// Price of a start.
+    pub start_price: f64,
+    /// Price of an hour's wear.
+    pub wear_per_h: f64,
+}
+
+/// What is to be planned.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Problem {
+    /// The slots of the horizon.
+    pub slots: Vec<Slot>,
+    /// Length of a whole slot, min.
+    pub slot_min: i64,
+    /// The tank.
+    pub tank: Tank,
+    /// What each set of pumps does.
+    pub duties: Vec<Duty>,
+    /// The pumps.
+    pub pumps: [Pump; PUMPS],
+    /// Most pumps at once.
+    pub pumps_on_max: usize,
+    /// Shortest run, min.
+    pub min_up_min: i64,
+    /// Shortest rest, min.
+    pub min_down_min: i64,
+    /// Longest run, min.
+    pub run_max_min: i64,
+    /// Price of a kW of the month's highest quarter hour.
+    pub demand_charge_per_kw: f64,
+    /// What that has come to already, kW.
+    pub reached_kw: f64,
+    /// The pumps advised before, for the first slots.
+    pub advised: Vec<Combination>,
+    /// Price of a pump that is told otherwise than before, per slot.
+    pub change_price: f64,
+    /// The price of breaches.
+    pub breaches: Breaches,
+}
+
+impl Problem {
+    /// The sets that may run in a slot if nothing is switched before: in service, few enough, and what must go on goes on.
+    pub fn allowed(&self) -> Vec<Vec<bool>> {
+        let usable = |pump: usize| self.pumps[pump].in_service;
+        let mut begin_min = 0;
+        let mut slots = Vec::with_capacity(self.slots.len());
+        for slot in &self.slots {
+            let must_run = |pump: usize| {
+                let it = &self.pumps[pump];
+                usable(pump) && it.on && it.since_min + begin_min < self.min_up_min
+            };
+            let must_rest = |pump: usize| {
+                let it = &self.pumps[pump];
+                !usable(pump) || !it.on && it.since_min + begin_min < self.min_down_min
+            };
+            let held = (0..PUMPS).filter(|&pump| must_run(pump)).count();
+            let most = self.pumps_on_max.max(held);
+            let may = |set: Combination| {
+                count(set) <= most
+                    && (0..PUMPS).all(|pump| {
+                        if has(set, pump) {
+                            !must_rest(pump)
+                        } else {
+                            !must_run(pump)
+                        }
+                    })
+            };
+            slots.push((0..COMBINATIONS).map(may).collect());
+            begin_min += slot.length_min;
+        }
+        slots
+    }
+
+    /// The power by which a set counts for the demand charge: that at the half-full tank, kW.
+    pub fn peak_kw(&self, set: Combination) -> f64 {
+        self.duties[set].power_kw.at(self.tank.volume_m3 / 2.0)
+    }
+
+    /// The pumps that run now.
+    pub fn running(&self) -> Combination {
+        (0..PUMPS)
+            .filter(|&pump| self.pumps[pump].on)
+            .map(|pump| 1 << pump)
+            .sum()
+    }
+}
