@@ -24,6 +24,7 @@ pub mod calendar;
 pub mod plant;
 pub mod row;
 pub mod tags;
+pub mod tariff;
 
 // The path of the data.
 pub mod derive;

@@ -9,4 +9,5 @@ pub mod evaluate;
 pub mod problem;
 mod search;
 pub mod solve;
+pub mod station;
 mod values;

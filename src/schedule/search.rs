@@ -212,12 +212,11 @@ fn follow(
     };
     let is_last = slot + 1 == problem.slots.len();
     let length_min = problem.slots[slot].length_min;
-    for set in 0..COMBINATIONS {
+    for (set, step) in steps.iter().enumerate() {
         let fits = set & must_run == must_run && set & must_rest == 0 && count(set) <= most;
         if !fits || !values.allows(slot, set) {
             continue;
         }
-        let step = &steps[set];
         let after = step.keeps * way.volume_m3 + step.adds;
         let volume_m3 = after.clamp(0.0, problem.tank.volume_m3);
         let started = set & !way.set;

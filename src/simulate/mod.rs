@@ -70,6 +70,18 @@ const INITIAL_FILL: f64 = 0.82;
 /// Running hours on the counters at the start.
 const INITIAL_RUNTIME_HOURS: std::ops::Range<u64> = 2_000..20_000;
 
+/// Flow of a station with new pumps, m³/h, and power of each pump, kW: `set` has bit 0 for P1, `fill` is 0 to 1.
+pub fn operating_point(station: &Station, set: usize, fill: f64) -> (f64, [f64; PUMPS]) {
+    let running = std::array::from_fn(|pump| set >> pump & 1 == 1);
+    let wear = [1.0; PUMPS];
+    let point = hydraulics::solve(station, &wear, &running, fill, 0.0);
+    let power = |pump: usize| match running[pump] {
+        true => station.curves[pump].power_kw(point.flow_m3h[pump], 1.0),
+        false => 0.0,
+    };
+    (point.total_m3h, std::array::from_fn(power))
+}
+
 /// The simulated station with its clock.
 #[derive(Debug, Clone)]
 pub struct Simulator {
