@@ -30,6 +30,7 @@ use crate::{
     notify::{Caller, Hook, hooks},
     pipeline::{Intake, Pipeline},
     publish::{self, HomeAssistant, Publisher, sparkplug::Node},
+    schedule::worker::{Planner, Setting},
     store::{
         Store,
         calls::CallPlan,
@@ -205,7 +206,7 @@ impl Daemon {
                     let before = self.config.clone();
                     self.reload();
                     let now = &self.config;
-                    let carried = |of: &Config| (of.mqtt.clone(), of.central.clone(), of.notify.clone(), of.models.clone(), of.plant.peak.clone());
+                    let carried = |of: &Config| (of.mqtt.clone(), of.central.clone(), of.notify.clone(), of.models.clone(), of.plant.peak.clone(), of.tariff.clone(), of.schedule.clone());
                     if carried(now) != carried(&before) {
                         carriers.stop().await;
                         carriers = self.carry();
@@ -250,6 +251,23 @@ impl Daemon {
             told,
         };
         tasks.push(("forecast", tokio::spawn(forecaster.run())));
+        let (advised, advice) = watch::channel(None);
+        let planner = Planner {
+            setting: Setting {
+                plant: config.plant.clone(),
+                tariff: config.tariff.clone(),
+                settings: config.schedule.clone(),
+                delivery_delay_min: config.historian.delivery_delay_min,
+            },
+            store: config.store.clone(),
+            handle: self.handle.clone(),
+            committed: self.committed.clone(),
+            stopping: stopping.clone(),
+            forecasts: forecasts.clone(),
+            clock: self.clock,
+            told: advised,
+        };
+        tasks.push(("schedule", tokio::spawn(planner.run())));
         if let Some((mqtt, face)) = config.mqtt.clone().zip(publish::face(config)) {
             if let Some(group) = mqtt.sparkplug_group.clone() {
                 let node = Node {
@@ -266,6 +284,7 @@ impl Daemon {
             }
             let publisher = Publisher {
                 forecasts: forecasts.clone(),
+                advice: advice.clone(),
                 mqtt,
                 face,
                 store: config.store.clone(),

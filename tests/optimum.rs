@@ -10,6 +10,7 @@ use pumphouse::{
     schedule::{
         evaluate::{Breach, Limit, evaluate},
         problem::{COMBINATIONS, Combination, Problem, count, has},
+        relaxation::relax,
         solve::{Effort, solve},
     },
     tags::PUMPS,
@@ -290,6 +291,37 @@ fn whole_days_are_planned_to_a_thousandth_of_the_optimum() {
                 full,
                 solve(&problem, Effort::FULL),
                 "the same problem gives the same schedule"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_relaxation_bounds_the_same_days_with_other_code() {
+    for name in DAYS {
+        for is_additive in [false, true] {
+            let problem = day(name, is_additive);
+            let found = solve(&problem, Effort::FIRST);
+            let relaxed = relax(&problem).expect("clarabel finds prices");
+            assert!(
+                relaxed.bound <= found.objective,
+                "{name}: {} > {}",
+                relaxed.bound,
+                found.objective
+            );
+            // A part of a slot is too good to be true, most of all with a demand charge.
+            let near = if name == "demand-charge" { 0.85 } else { 0.92 };
+            assert!(
+                relaxed.bound >= near * found.objective,
+                "{name}: {} of {}",
+                relaxed.bound,
+                found.objective
+            );
+            assert!(
+                relaxed
+                    .water_worth
+                    .iter()
+                    .all(|worth| (-0.01..30.0).contains(worth))
             );
         }
     }

@@ -13,6 +13,7 @@ mod forecast;
 mod ingest;
 mod models;
 mod notify;
+mod plan;
 pub use simulate::simulated_config;
 mod rules;
 mod run;
@@ -60,6 +61,7 @@ enum Verb {
     Check(check::Check),
     Status(status::Status),
     Forecast(forecast::ForecastVerb),
+    Plan(plan::PlanVerb),
     Models(models::ModelsVerb),
     Rules(rules::Rules),
     Alarms(alarms::Alarms),
@@ -95,6 +97,7 @@ pub fn main() -> ExitCode {
         Verb::Check(verb) => verb.run(),
         Verb::Status(verb) => verb.run(),
         Verb::Forecast(verb) => verb.run(),
+        Verb::Plan(verb) => verb.run(),
         Verb::Models(verb) => verb.run(),
         Verb::Rules(verb) => verb.run(),
         Verb::Alarms(verb) => verb.run(),

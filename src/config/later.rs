@@ -8,9 +8,8 @@ use super::section::Section;
 enum Kind {
     Text,
     Number,
-    Texts,
 }
-use Kind::{Number, Text, Texts};
+use Kind::{Number, Text};
 
 const SECTIONS: &[(&str, &[(&str, Kind)])] = &[
     (
@@ -20,22 +19,6 @@ const SECTIONS: &[(&str, &[(&str, Kind)])] = &[
             ("unit", Number),
             ("poll_interval_s", Number),
             ("takeover_after_min", Number),
-        ],
-    ),
-    (
-        "schedule",
-        &[
-            ("slot_min", Number),
-            ("horizon_h", Number),
-            ("replan_min", Number),
-            ("level_min_pct", Number),
-            ("level_max_pct", Number),
-            ("margin_pct", Number),
-            ("pumps_on_max", Number),
-            ("min_up_min", Number),
-            ("min_down_min", Number),
-            ("run_hours_max", Number),
-            ("out_of_service", Texts),
         ],
     ),
     (
@@ -94,7 +77,6 @@ fn check_keys(section: &Section<'_>, keys: &[(&str, Kind)]) {
         match kind {
             Text => drop(section.text(key)),
             Number => drop(section.number(key)),
-            Texts => drop(section.texts(key)),
         }
     }
 }

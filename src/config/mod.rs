@@ -2,7 +2,9 @@
 
 mod delivery;
 mod later;
+mod schedule;
 mod section;
+mod tariff;
 
 use std::{
     collections::BTreeMap,
@@ -16,14 +18,16 @@ use toml::de::DeTable;
 
 pub(crate) use delivery::CENTRAL_SILENCE_S_MAX;
 pub use delivery::{Central, Mqtt, MqttVersion, Notify, read_secret};
+pub use schedule::Schedule;
 pub use section::Fault;
 use section::{Report, Section};
 
 use crate::{
     historian::{Format, TagMap},
-    plant::{PeakWindows, Plant},
+    plant::Plant,
     rules::{CATALOGUE, RuleBook, Severity},
     tags::{PUMPS, TAG_NAMES, slot_of},
+    tariff::Tariff,
 };
 
 /// Room kept on the disk where the config says nothing, MB: some three months of rows.
@@ -56,6 +60,10 @@ pub struct Config {
     pub notify: Option<Notify>,
     /// The folder with the models for forecasts.
     pub models: PathBuf,
+    /// What energy costs when.
+    pub tariff: Arc<Tariff>,
+    /// How pumping is planned.
+    pub schedule: Schedule,
     /// Longest time for which an alarm can be shelved, min.
     pub shelve_max_min: i64,
     /// Every key as it is written, for telling what a reload changed.
@@ -161,7 +169,9 @@ fn believe(root: &Section<'_>, folder: &Path, text: &str) -> Config {
     }
     let site_name = site.text("name").unwrap_or_else(|| site_id.clone());
     let mut notes = Vec::new();
-    let (plant, shelve_max_min) = plant(root, &site, &mut notes);
+    let tariff = tariff::tariff(root);
+    let (plant, shelve_max_min) = plant(root, &site, &tariff, &mut notes);
+    let schedule = schedule::schedule(root);
     site.finish();
 
     let storage = root.section("storage");
@@ -195,6 +205,8 @@ fn believe(root: &Section<'_>, folder: &Path, text: &str) -> Config {
         central,
         notify,
         models,
+        tariff: Arc::new(tariff),
+        schedule,
         shelve_max_min,
         written: flatten(text),
         notes,
@@ -202,7 +214,12 @@ fn believe(root: &Section<'_>, folder: &Path, text: &str) -> Config {
 }
 
 /// The plant, and the longest time for which an alarm can be shelved, min.
-fn plant(root: &Section<'_>, site: &Section<'_>, notes: &mut Vec<String>) -> (Plant, i64) {
+fn plant(
+    root: &Section<'_>,
+    site: &Section<'_>,
+    tariff: &Tariff,
+    notes: &mut Vec<String>,
+) -> (Plant, i64) {
     let zone_name = site.text("timezone").unwrap_or_else(|| "UTC".into());
     let zone = TimeZone::get(&zone_name).unwrap_or_else(|_| {
         site.fault(
@@ -239,20 +256,6 @@ fn plant(root: &Section<'_>, site: &Section<'_>, notes: &mut Vec<String>) -> (Pl
         site.number_in("hlt_historical_max", level_physical_max, 1e-6..=1e12);
     let volume_m3 = site.number_in("hlt_volume_m3", VOLUME_M3, 1e-6..=1e12);
 
-    let tariff = root.section("tariff");
-    let mut peak = PeakWindows::default();
-    let usual = || vec!["06:00-10:00".into(), "17:00-21:00".into()];
-    for window in tariff.texts("peak_windows").unwrap_or_else(usual) {
-        if let Err(what) = peak.add(&window) {
-            tariff.fault("peak_windows", what);
-        }
-    }
-    tariff.text("currency");
-    for key in ["peak_rate", "off_peak_rate", "demand_charge"] {
-        tariff.number_in(key, 0.0, 0.0..=1e9);
-    }
-    tariff.finish();
-
     let alerts = root.section("alerts");
     let plant = Plant {
         zone,
@@ -268,7 +271,7 @@ fn plant(root: &Section<'_>, site: &Section<'_>, notes: &mut Vec<String>) -> (Pl
         ),
         zero_kw: site.number_in("zero_kw", 0.1, 0.0..=1e6),
         zero_flow: site.number_in("zero_flow", 0.1, 0.0..=1e6),
-        peak,
+        peak: tariff.peak.clone(),
         switching_mask_min: alerts.whole_in("switching_mask_min", 5, 0..=DELAY_MIN_MAX),
         normal_stop_pct: alerts.number_in("normal_stop_pct", 80.0, 0.0..=100.0),
         rules: rule_book(&alerts, notes),

@@ -8,6 +8,7 @@ pub mod forecasts;
 mod home_assistant;
 pub(crate) mod link;
 mod requests;
+pub mod schedule;
 pub mod sparkplug;
 pub(crate) mod window;
 
@@ -23,6 +24,7 @@ use crate::{
     clock::Clock,
     config::{Config, Mqtt},
     forecast::worker::Told,
+    schedule::worker::Advice,
     store::{
         Store, kpis, open_read_only,
         operators::Now,
@@ -67,6 +69,8 @@ pub struct Publisher {
     pub clock: Clock,
     /// The newest forecasts.
     pub forecasts: watch::Receiver<Arc<Vec<Told>>>,
+    /// The newest advice on pumping.
+    pub advice: watch::Receiver<Option<Arc<Advice>>>,
     /// What Home Assistant is told, if that face is on.
     pub home_assistant: Option<HomeAssistant>,
 }
@@ -192,8 +196,13 @@ impl Publisher {
             if std::mem::take(&mut look) {
                 let kpi = kpis::state(&store, &self.face, &mut self.calendar)?;
                 let told = self.forecasts.borrow_and_update().clone();
+                let advice = self.advice.borrow_and_update().clone();
+                let advice = advice.map(|advice| schedule::state(&self.face, &advice));
                 let retained = states(&store, &self.face, &as_of)?.into_iter().chain(kpi);
-                for (topic, payload) in retained.chain(forecasts::states(&self.face, &told)) {
+                for (topic, payload) in retained
+                    .chain(forecasts::states(&self.face, &told))
+                    .chain(advice)
+                {
                     if shown.get(&topic) != Some(&payload) {
                         window.queue(
                             Item::State,
@@ -219,6 +228,10 @@ impl Publisher {
                 happening = link.next() => happening,
                 changed = self.committed.changed(), if !stopping => {
                     changed?;
+                    look = true;
+                    continue;
+                }
+                Ok(()) = self.advice.changed(), if !stopping => {
                     look = true;
                     continue;
                 }

@@ -1,13 +1,17 @@
 //! The advisory schedule: which pumps to run when, so that the energy of the next day costs least. Advice only; the PLC decides.
 //!
 //! `problem` says what is to be planned, `solve` finds a schedule and proves how near to the cheapest it is (`values` from below,
-//! `search` from above), `evaluate` prices it without knowing how it was found.
+//! `search` from above), `evaluate` prices it without knowing how it was found. `relaxation` bounds it a second time, with another
+//! program and code, and tells what water is worth.
 //!
 //! *Invariant.* All of these are pure, and the same problem gives the same schedule.
 
 pub mod evaluate;
+pub mod plan;
 pub mod problem;
+pub mod relaxation;
 mod search;
 pub mod solve;
 pub mod station;
 mod values;
+pub mod worker;

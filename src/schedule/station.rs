@@ -56,7 +56,7 @@ pub struct StationModel {
     corrections: Vec<(f64, f64)>,
     /// Minutes in which each set was seen.
     pub seen_min: Vec<f64>,
-    /// Root mean square error of the flow over all minutes, %.
+    /// Root mean square error of the curves' flow, before sets are corrected, %.
     pub flow_error_pct: f64,
     /// The same of the power.
     pub power_error_pct: f64,
@@ -78,6 +78,7 @@ impl StationModel {
         }
         let mut model = Self::curves(&seen);
         model.power(&seen);
+        model.measure(&seen);
         model.correct(&seen);
         Ok(model)
     }
@@ -243,7 +244,7 @@ impl StationModel {
         }
     }
 
-    /// What was seen of each set beside what the curves say, and how far they are apart in all.
+    /// What was seen of each set beside what the curves say.
     fn correct(&mut self, seen: &[Seen]) {
         let mut sums = vec![[0.0; 4]; COMBINATIONS];
         for it in seen {
@@ -268,6 +269,10 @@ impl StationModel {
             };
             self.corrections[set] = (towards(flow, modelled), towards(drawn, power));
         }
+    }
+
+    /// How far the curves are from what was seen.
+    fn measure(&mut self, seen: &[Seen]) {
         let total: f64 = seen.iter().map(|it| it.minutes).sum();
         let (mut flow_error, mut power_error) = (0.0, 0.0);
         for it in seen {

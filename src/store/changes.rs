@@ -44,6 +44,8 @@ pub enum Synced {
     Performance,
     /// `pump_expectation`
     Expectation,
+    /// `optimization_runs`
+    Runs,
 }
 
 /// What a table's change log keys are.
@@ -59,7 +61,7 @@ pub enum Keyed {
 
 impl Synced {
     /// All of them, in the order in which they are sent.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Readings,
         Self::Sessions,
         Self::Hours,
@@ -72,6 +74,7 @@ impl Synced {
         Self::Predictions,
         Self::Performance,
         Self::Expectation,
+        Self::Runs,
     ];
 
     /// Its name, on the box and at the central office.
@@ -89,6 +92,7 @@ impl Synced {
             Self::Predictions => "predictions",
             Self::Performance => "model_performance",
             Self::Expectation => "pump_expectation",
+            Self::Runs => "optimization_runs",
         }
     }
 
@@ -100,7 +104,7 @@ impl Synced {
     /// What its keys are.
     pub fn keyed(self) -> Keyed {
         match self {
-            Self::Readings | Self::Alerts | Self::Predictions => Keyed::Minute("ts"),
+            Self::Readings | Self::Alerts | Self::Predictions | Self::Runs => Keyed::Minute("ts"),
             Self::Sessions => Keyed::Minute("start_ts"),
             Self::Hours
             | Self::Days
@@ -123,7 +127,10 @@ impl Synced {
     /// Whether rows of it may go: a re-run finds that they did not happen. Rows of the others are only ever added, or purged
     /// here and kept at the office.
     pub fn loses_rows(self) -> bool {
-        !matches!(self, Self::Readings | Self::Journal | Self::Predictions)
+        !matches!(
+            self,
+            Self::Readings | Self::Journal | Self::Predictions | Self::Runs
+        )
     }
 
     /// The keys up to one that people at the office look at: the last hour, this day and the one before.

@@ -22,6 +22,7 @@ pub mod ranges;
 mod readings;
 mod rerun;
 pub mod reserve;
+pub mod runs;
 pub mod states;
 mod tables;
 pub mod view;
@@ -58,6 +59,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/sqlite/0001_station.sql")),
     M::up(include_str!("../../migrations/sqlite/0002_delivery.sql")),
     M::up(include_str!("../../migrations/sqlite/0003_forecasts.sql")),
+    M::up(include_str!("../../migrations/sqlite/0004_schedule.sql")),
 ];
 
 /// The store, open for writing.

@@ -363,7 +363,9 @@ impl Snapshot {
 fn index_range(table: Synced, (first, last): (i64, i64)) -> (&'static str, [Sql; 2]) {
     let minutes = (first.div_euclid(60), last.div_euclid(60));
     match table {
-        Synced::Readings | Synced::Predictions => ("ts", [Sql::from(first), Sql::from(last)]),
+        Synced::Readings | Synced::Predictions | Synced::Runs => {
+            ("ts", [Sql::from(first), Sql::from(last)])
+        }
         Synced::Sessions => ("id", session_ids(minutes).map(Sql::from)),
         Synced::Alerts => ("id", alert_ids(minutes).map(Sql::from)),
         Synced::Hours
@@ -387,7 +389,7 @@ fn date_sql(table: Synced) -> &'static str {
 /// The order of a table's rows within a date, the same as at the central office.
 pub fn ordered_by(table: Synced) -> &'static str {
     match table {
-        Synced::Readings => "ts",
+        Synced::Readings | Synced::Runs => "ts",
         Synced::Sessions | Synced::Alerts | Synced::Journal | Synced::Rejects => "id",
         Synced::Hours => "date, hour",
         Synced::Days => "date",

@@ -552,6 +552,7 @@ impl World {
             "ingest_rejects",
             "predictions",
             "model_performance",
+            "optimization_runs",
         ] {
             let here = self.count(&format!("SELECT count(*) FROM {table}"));
             let refused = self.count(&format!(

@@ -14,4 +14,5 @@ SELECT create_distributed_table('ingest_rejects', 'site_id', colocate_with => 'r
 SELECT create_distributed_table('predictions', 'site_id', colocate_with => 'readings_wide');
 SELECT create_distributed_table('model_performance', 'site_id', colocate_with => 'readings_wide');
 SELECT create_distributed_table('pump_expectation', 'site_id', colocate_with => 'readings_wide');
+SELECT create_distributed_table('optimization_runs', 'site_id', colocate_with => 'readings_wide');
 SELECT create_distributed_table('edge_sync', 'site_id', colocate_with => 'readings_wide');

@@ -1,0 +1,233 @@
+//! `pumphouse plan`: when to run which pumps, and why.
+
+use std::fmt::Write;
+
+use anyhow::Context;
+
+use super::{ConfigFile, print_json, print_text};
+use crate::{
+    calendar::{Calendar, text},
+    clock::Clock,
+    forecast::{models::Models, worker::forecasts_now},
+    publish::schedule::{payload, what_if as as_json},
+    schedule::{
+        plan::{Plan, STALE_MIN, WhatIf, compare, names, what_if},
+        solve::Effort,
+        station::StationModel,
+        worker::{Advice, Setting, advise, learn},
+    },
+    store::{open_read_only, predictions::newest_row},
+    tags::{PUMPS, pump_name},
+};
+
+/// Show the advisory pump schedule with its reasons
+///
+/// Planned from the store's newest minutes, the forecast of the demand and the tariff, as the daemon plans it every few minutes; it
+/// can run beside the daemon and without it. It is advice: the PLC keeps all control.
+#[derive(clap::Args)]
+pub struct PlanVerb {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Ask what else would be: "P3 out", "P3 in", "5 pumps", "low 10", "high 95", "demand +10"; with commas between several
+    #[arg(long, value_name = "CHANGE")]
+    what_if: Option<String>,
+    /// Tell what was learnt of the pumps, too
+    #[arg(long)]
+    station: bool,
+    /// Print the whole plan as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl PlanVerb {
+    pub fn run(self) -> anyhow::Result<()> {
+        let config = self.config.load()?;
+        let connection = open_read_only(&config.store)
+            .context("is the daemon set up? it makes the store at its first start")?;
+        let newest = newest_row(&connection)?.context("no row yet, so nothing to plan from")?;
+        let mut models = Models::new(config.models.clone());
+        let forecasts = forecasts_now(&connection, &config.plant, &mut models)?;
+        let model = learn(&connection, &config.plant, newest)?;
+        let setting = Setting {
+            plant: config.plant.clone(),
+            tariff: config.tariff.clone(),
+            settings: config.schedule.clone(),
+            delivery_delay_min: config.historian.delivery_delay_min,
+        };
+        let mut calendar = Calendar::new(config.plant.zone.clone());
+        let (advice, asked) = advise(
+            &connection,
+            &setting,
+            (newest, newest),
+            (model.as_ref().map_err(Clone::clone), &forecasts),
+            (None, Effort::FULL),
+            |scene, planned| {
+                let m3_per_pct = scene.level.1 / scene.level.0;
+                let asked =
+                    self.what_if
+                        .as_ref()
+                        .zip(planned.as_ref().ok())
+                        .map(|(question, plan)| {
+                            let other = what_if(&plan.problem, m3_per_pct, question)?;
+                            Ok::<_, String>(compare(
+                                plan,
+                                question,
+                                &other,
+                                1.0 / m3_per_pct,
+                                &mut calendar,
+                            ))
+                        });
+                (Advice::new(planned, scene), asked)
+            },
+        )?;
+        let asked = asked.transpose().map_err(anyhow::Error::msg)?;
+        let age_min = Clock::Wall.minute() - newest;
+        if self.json {
+            let mut report = payload(&advice);
+            report["data_age_min"] = age_min.into();
+            if let Some(asked) = &asked {
+                report["asked"] = as_json(asked);
+            }
+            return print_json(&report);
+        }
+        let mut whole = String::new();
+        if age_min > config.historian.delivery_delay_min + STALE_MIN {
+            writeln!(
+                whole,
+                "The newest row is {age_min} min old: this is what would have been advised then, not now."
+            )?;
+        }
+        let made = text(calendar.local(newest).minute);
+        match &advice.planned {
+            Err(why) => writeln!(whole, "No advice from {made}, because {why}")?,
+            Ok(plan) => describe(plan, &advice, &made, &mut calendar, &mut whole)?,
+        }
+        if let Some(asked) = &asked {
+            writeln!(whole, "\nIf {}", difference(asked, &advice.currency))?;
+        }
+        if let (true, Ok(model)) = (self.station, &model) {
+            station(model, &mut whole)?;
+        }
+        print_text(&whole)
+    }
+}
+
+fn describe(
+    plan: &Plan,
+    advice: &Advice,
+    made: &str,
+    calendar: &mut Calendar,
+    out: &mut String,
+) -> anyhow::Result<()> {
+    let done = &plan.evaluation;
+    let currency = &advice.currency;
+    writeln!(
+        out,
+        "Advice from {made}: {:.2} {currency} for {:.0} kWh in {:.0} h; at most {:.2} % better is possible",
+        done.paid(),
+        done.total_kwh(),
+        plan.problem
+            .slots
+            .iter()
+            .map(|slot| slot.hours())
+            .sum::<f64>(),
+        plan.gap * 100.0
+    )?;
+    for broken in &plan.broken {
+        writeln!(out, "Cannot be kept: {broken}")?;
+    }
+    for (pump, why) in &plan.out {
+        writeln!(out, "Not planned with {}: {why}", pump_name(*pump))?;
+    }
+    let running = plan.problem.running();
+    writeln!(
+        out,
+        "Now: {}",
+        if running == 0 {
+            "no pump runs".into()
+        } else {
+            format!("{} run", names(running))
+        }
+    )?;
+    for change in &plan.changes {
+        let time = &text(calendar.local(change.minute).minute)[..16];
+        let what = [("start ", change.start), ("stop ", change.stop)];
+        let what: Vec<_> = what
+            .iter()
+            .filter(|(_, set)| *set != 0)
+            .map(|(verb, set)| format!("{verb}{}", names(*set)))
+            .collect();
+        writeln!(out, "{time}  {}: {}", what.join(", "), change.reason)?;
+    }
+    let levels = || plan.slots.iter().map(|slot| slot.level_pct);
+    writeln!(
+        out,
+        "Level between {:.1} and {:.1} %, {:.1} % at the end",
+        levels().fold(f64::INFINITY, f64::min),
+        levels().fold(0.0, f64::max),
+        levels().next_back().unwrap_or_default()
+    )?;
+    for &set in &plan.extrapolated {
+        writeln!(
+            out,
+            "{} were never seen to run together: their flow is extrapolated",
+            names(set)
+        )?;
+    }
+    for binding in &advice.binding {
+        writeln!(out, "{}", capital(binding))?;
+    }
+    for answer in &advice.what_ifs {
+        writeln!(out, "If {}", difference(answer, currency))?;
+    }
+    Ok(())
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(char::to_uppercase);
+    first.into_iter().flatten().chain(letters).collect()
+}
+
+fn difference(answer: &WhatIf, currency: &str) -> String {
+    let more = |value: f64| if value < 0.0 { "less" } else { "more" };
+    if answer.cost_more.abs() < 0.01 && answer.broken.is_empty() {
+        return format!("{}: no difference", answer.what);
+    }
+    let mut told = format!(
+        "{}: {:.2} {currency} {}, {:.0} kWh {}",
+        answer.what,
+        answer.cost_more.abs(),
+        more(answer.cost_more),
+        answer.kwh_more.abs(),
+        more(answer.kwh_more)
+    );
+    for broken in &answer.broken {
+        told += "; ";
+        told += broken;
+    }
+    told
+}
+
+fn station(model: &StationModel, out: &mut String) -> anyhow::Result<()> {
+    writeln!(
+        out,
+        "\nLearnt of the pumps, with a half-full tank; the curves are off by {:.2} % in flow and {:.2} % in power",
+        model.flow_error_pct, model.power_error_pct
+    )?;
+    for pump in (0..PUMPS).filter(|&pump| model.knows(pump)) {
+        let (flow, power) = model.at(1 << pump, 0.5);
+        let alone = if model.is_extrapolated(1 << pump) {
+            ", never seen alone"
+        } else {
+            ""
+        };
+        writeln!(
+            out,
+            "  {} alone: {flow:.0} m³/h, {power:.1} kW, {:.2} m³/kWh{alone}",
+            pump_name(pump),
+            flow / power
+        )?;
+    }
+    Ok(())
+}

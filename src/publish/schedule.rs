@@ -1,0 +1,124 @@
+//! The retained `schedule`: what to run when, why, and what else would be; or why there is no advice.
+
+use serde_json::{Value, json};
+
+use crate::{
+    calendar::utc_text,
+    schedule::{
+        plan::{Plan, WhatIf},
+        problem::{Combination, has},
+        worker::Advice,
+    },
+    store::{
+        outbox::{Face, SCHEMA},
+        states::State,
+    },
+    tags::{PUMPS, pump_name},
+};
+
+/// The advice as a retained state.
+pub fn state(face: &Face, advice: &Advice) -> State {
+    let mut payload = payload(advice);
+    payload["ts"] = utc_text(advice.made).into();
+    payload["site"] = face.site.clone().into();
+    payload["schema"] = SCHEMA.into();
+    (format!("{}/schedule", face.base), payload.to_string())
+}
+
+/// The advice: costs in `currency`, energy in kWh, levels in % at the end of a slot.
+pub fn payload(advice: &Advice) -> Value {
+    let mut payload = json!({
+        "advisory": true,
+        "made_at": utc_text(advice.made),
+        "currency": advice.currency,
+    });
+    let plan = match &advice.planned {
+        Ok(plan) => plan,
+        Err(why) => {
+            payload["status"] = "refused".into();
+            payload["because"] = why.clone().into();
+            return payload;
+        }
+    };
+    let done = &plan.evaluation;
+    payload["status"] = if plan.broken.is_empty() {
+        "planned"
+    } else {
+        "limits"
+    }
+    .into();
+    payload["broken"] = plan.broken.clone().into();
+    payload["cost"] = rounded(done.paid());
+    payload["energy_kwh"] = rounded(done.total_kwh());
+    payload["starts"] = done.starts.into();
+    payload["at_most_better_pct"] = rounded(plan.gap * 100.0);
+    payload["slots"] = plan
+        .slots
+        .iter()
+        .enumerate()
+        .map(|(at, slot)| {
+            json!({
+                "begin": utc_text(slot.begin),
+                "length_min": plan.problem.slots[at].length_min,
+                "pumps": list(slot.set),
+                "level_pct": rounded(slot.level_pct),
+                "demand_m3h": rounded(slot.demand_m3h),
+                "energy_kwh": rounded(slot.energy_kwh),
+                "price_per_kwh": slot.price_per_kwh,
+            })
+        })
+        .collect();
+    payload["changes"] = changes(plan);
+    payload["binding"] = advice.binding.clone().into();
+    payload["objective"] = rounded(done.objective());
+    payload["bound"] = rounded(plan.bound);
+    if let Some(relaxed) = &advice.relaxed {
+        let worth = relaxed
+            .water_worth
+            .iter()
+            .map(|worth| (worth * 1e4).round() / 1e4);
+        payload["water_worth_per_m3"] = worth.collect();
+        payload["bound_by_relaxation"] = rounded(relaxed.bound);
+    }
+    let out = plan
+        .out
+        .iter()
+        .map(|(pump, why)| json!({ "pump": pump_name(*pump), "because": why }));
+    payload["out_of_service"] = out.collect();
+    payload["extrapolated"] = plan.extrapolated.iter().map(|&set| list(set)).collect();
+    payload["what_ifs"] = advice.what_ifs.iter().map(what_if).collect();
+    payload
+}
+
+fn changes(plan: &Plan) -> Value {
+    let changes = plan.changes.iter().map(|change| {
+        json!({
+            "at": utc_text(change.minute),
+            "start": list(change.start),
+            "stop": list(change.stop),
+            "reason": change.reason,
+        })
+    });
+    changes.collect()
+}
+
+/// An answer to what if.
+pub fn what_if(answer: &WhatIf) -> Value {
+    json!({
+        "what": answer.what,
+        "cost_more": rounded(answer.cost_more),
+        "energy_more_kwh": rounded(answer.kwh_more),
+        "broken": answer.broken,
+    })
+}
+
+fn list(set: Combination) -> Value {
+    (0..PUMPS)
+        .filter(|&pump| has(set, pump))
+        .map(pump_name)
+        .collect()
+}
+
+fn rounded(value: f64) -> Value {
+    ((value * 100.0).round() / 100.0).into()
+}

@@ -1,0 +1,419 @@
+//! Plans in the daemon: every few minutes and on events, into the store and to who listens.
+//!
+//! *Invariant.* Nothing here holds up the plant's loop: it reads the store on a connection of its own, on a thread of its own.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use rusqlite::Connection;
+use serde_json::json;
+use tokio::sync::watch;
+
+use super::{
+    plan::{Plan, Planned, Scene, WhatIf, binding, names, plan, what_ifs},
+    relaxation::{Relaxation, relax},
+    solve::Effort,
+    station::StationModel,
+};
+use crate::{
+    calendar::{Calendar, DAY_MIN, Minute, utc_text},
+    clock::Clock,
+    config::Schedule,
+    forecast::{
+        manifest::{Horizon, Target},
+        predict::Forecast,
+        worker::Told,
+    },
+    plant::Plant,
+    store::{
+        open_read_only,
+        predictions::newest_row,
+        runs::{Run, reached_kw, seen, standing},
+        writer::Handle,
+    },
+    tariff::Tariff,
+};
+
+/// Between two looks whether something happened.
+const LOOK: Duration = Duration::from_secs(5);
+/// The station is learnt from so many days, and anew after so many.
+const LEARNT_FROM_DAYS: i64 = 30;
+const LEARNT_EVERY_DAYS: i64 = 7;
+/// Where it could not be learnt, it is tried again after this, min.
+const LEARNT_RETRY_MIN: i64 = 60;
+/// Advice of so many minutes ahead is what counts as new.
+const ADVICE_MIN: i64 = 120;
+
+/// A plan as it is told, or why there is none.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Advice {
+    /// The newest minute that it knew.
+    pub made: Minute,
+    /// The plan.
+    pub planned: Planned,
+    /// What would be different if something else held.
+    pub what_ifs: Vec<WhatIf>,
+    /// The prices behind it.
+    pub relaxed: Option<Relaxation>,
+    /// Limits that cost something.
+    pub binding: Vec<String>,
+    /// The tariff's currency.
+    pub currency: String,
+}
+
+impl Advice {
+    /// A plan with what is to be said of it.
+    pub fn new(planned: Planned, scene: &Scene) -> Self {
+        let mut advice = Self {
+            made: scene.newest,
+            planned,
+            what_ifs: Vec::new(),
+            relaxed: None,
+            binding: Vec::new(),
+            currency: scene.tariff.currency.clone(),
+        };
+        if let Ok(plan) = &advice.planned {
+            advice.what_ifs = what_ifs(plan, scene);
+            advice.relaxed = relax(&plan.problem);
+            let mut calendar = Calendar::new(scene.plant.zone.clone());
+            if let Some(relaxed) = &advice.relaxed {
+                advice.binding = binding(plan, relaxed, &advice.currency, &mut calendar);
+            }
+        }
+        advice
+    }
+}
+
+/// What does not change between two plans.
+pub struct Setting {
+    /// The station.
+    pub plant: Arc<Plant>,
+    /// What energy costs.
+    pub tariff: Arc<Tariff>,
+    /// How it is planned.
+    pub settings: Schedule,
+    /// How late the exports may normally be, min.
+    pub delivery_delay_min: i64,
+}
+
+/// What the pumps do, learnt from the store's last days.
+pub fn learn(
+    connection: &Connection,
+    plant: &Plant,
+    newest: Minute,
+) -> anyhow::Result<Result<StationModel, String>> {
+    let range = (newest - LEARNT_FROM_DAYS * DAY_MIN, newest);
+    Ok(StationModel::fit(&seen(connection, plant, range)?))
+}
+
+/// The demand of a minute ahead by the forecasts, m³/h; the error says why it is not known.
+pub fn demand(forecasts: &[Forecast]) -> Result<impl Fn(Minute) -> f64 + use<>, String> {
+    let of = |horizon| {
+        let found = forecasts
+            .iter()
+            .find(|it| it.place.target == Target::FlowDemand && it.place.horizon == horizon);
+        found.ok_or_else(|| "there is no forecast of the demand yet".to_owned())
+    };
+    let (hour, day) = (of(Horizon::Hour)?, of(Horizon::Day)?);
+    if day.steps.is_empty() {
+        let why = day.because.clone().unwrap_or_default();
+        return Err(format!("there is no forecast of the demand, because {why}"));
+    }
+    let points = |forecast: &Forecast| -> Vec<(Minute, f64)> {
+        forecast
+            .steps
+            .iter()
+            .map(|step| (step.minute, step.value))
+            .collect()
+    };
+    let near = points(hour);
+    let until = near.last().map_or(Minute::MIN, |(minute, _)| *minute);
+    // The next hour minute by minute, then the day's quarters of an hour.
+    let all: Vec<_> = near
+        .into_iter()
+        .chain(
+            points(day)
+                .into_iter()
+                .filter(|(minute, _)| *minute > until),
+        )
+        .collect();
+    Ok(move |minute: Minute| {
+        let after = all.partition_point(|(at, _)| *at < minute);
+        match (after.checked_sub(1).map(|at| all[at]), all.get(after)) {
+            (Some((from, low)), Some(&(to, high))) => {
+                low + (high - low) * (minute - from) as f64 / (to - from) as f64
+            }
+            (Some((_, value)), None) | (None, Some(&(_, value))) => value,
+            (None, None) => 0.0,
+        }
+    })
+}
+
+/// Plans from what the store has now. The scene, too, for who wants to ask it what if.
+pub fn advise<T>(
+    connection: &Connection,
+    setting: &Setting,
+    (newest, now): (Minute, Minute),
+    (model, forecasts): (Result<&StationModel, String>, &[Forecast]),
+    (before, effort): (Option<&Plan>, Effort),
+    with: impl FnOnce(&Scene, Planned) -> T,
+) -> anyhow::Result<T> {
+    let (level, pumps) = standing(connection, &setting.plant, newest)?;
+    let mut calendar = Calendar::new(setting.plant.zone.clone());
+    let demand = demand(forecasts);
+    let scene = Scene {
+        plant: &setting.plant,
+        tariff: &setting.tariff,
+        settings: &setting.settings,
+        model,
+        newest,
+        now,
+        delivery_delay_min: setting.delivery_delay_min,
+        level,
+        pumps,
+        demand: demand
+            .as_ref()
+            .map(|demand| demand as &dyn Fn(Minute) -> f64)
+            .map_err(Clone::clone),
+        reached_kw: reached_kw(connection, &mut calendar, newest)?,
+        before,
+    };
+    let planned = plan(&scene, effort);
+    Ok(with(&scene, planned))
+}
+
+/// The planner.
+pub struct Planner {
+    /// What does not change.
+    pub setting: Setting,
+    /// The store.
+    pub store: PathBuf,
+    /// Writes the plans.
+    pub handle: Handle,
+    /// Changes with each commit.
+    pub committed: watch::Receiver<u64>,
+    /// Turns true when the daemon stops.
+    pub stopping: watch::Receiver<bool>,
+    /// The newest forecasts.
+    pub forecasts: watch::Receiver<Arc<Vec<Told>>>,
+    /// The time.
+    pub clock: Clock,
+    /// Who listens.
+    pub told: watch::Sender<Option<Arc<Advice>>>,
+}
+
+/// What the planner remembers.
+#[derive(Default)]
+struct State {
+    model: Option<Result<StationModel, String>>,
+    learnt: Minute,
+    advice: Option<Arc<Advice>>,
+    /// What the plan in force was made of, as far as a change of it is an event.
+    made_of: Option<(Vec<Option<String>>, bool)>,
+    /// The last plan that was kept: its hour, and what it advised.
+    kept: Option<(i64, String)>,
+}
+
+impl Planner {
+    /// Plans until the daemon stops.
+    pub async fn run(mut self) {
+        let (mut committed, mut stopping) = (self.committed.clone(), self.stopping.clone());
+        let mut forecasts = self.forecasts.clone();
+        let mut state = State::default();
+        let mut failing = false;
+        loop {
+            let stepping = tokio::task::spawn_blocking(move || {
+                let done = self.step(&mut state);
+                (self, state, done)
+            });
+            let done;
+            // A panic within is one in our own arithmetic; without the planner the daemon goes on.
+            (self, state, done) = match stepping.await {
+                Ok(stepped) => stepped,
+                Err(error) => {
+                    log::error!(cause = error.to_string(); "planning has ended in a panic");
+                    return;
+                }
+            };
+            match done {
+                Ok(()) => failing = false,
+                Err(error) => {
+                    if !std::mem::replace(&mut failing, true) {
+                        log::warn!(cause = format!("{error:#}"); "cannot plan; trying again");
+                    }
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => {}
+                changed = committed.changed(), if !failing => if changed.is_err() {
+                    return;
+                },
+                Ok(()) = forecasts.changed(), if !failing => {}
+                _ = stopping.wait_for(|&stopping| stopping) => return,
+            }
+        }
+    }
+
+    fn step(&mut self, state: &mut State) -> anyhow::Result<()> {
+        // Opened anew each time: the last one to close a store, if it only reads, would leave its log beside it.
+        let connection = &open_read_only(&self.store)?;
+        let Some(newest) = newest_row(connection)? else {
+            return Ok(());
+        };
+        let now = self.clock.minute();
+        let forecasts: Vec<_> = self
+            .forecasts
+            .borrow()
+            .iter()
+            .map(|told| told.forecast.clone())
+            .collect();
+        let (level, pumps) = standing(connection, &self.setting.plant, newest)?;
+        let made_of = (
+            pumps.map(|pump| pump.out).to_vec(),
+            demand(&forecasts).is_ok(),
+        );
+        let is_event = state.made_of.as_ref() != Some(&made_of);
+        if !is_event && !self.is_due(state, newest, now, level) {
+            return Ok(());
+        }
+        let learnt_min = match &state.model {
+            None => 0,
+            Some(Err(_)) => LEARNT_RETRY_MIN,
+            Some(Ok(_)) => LEARNT_EVERY_DAYS * DAY_MIN,
+        };
+        if newest - state.learnt >= learnt_min {
+            let model = learn(connection, &self.setting.plant, newest)?;
+            if let Ok(model) = &model {
+                log::info!(flow_error_pct = model.flow_error_pct, power_error_pct = model.power_error_pct; "learnt what the pumps do");
+            }
+            (state.model, state.learnt) = (Some(model), newest);
+        }
+        let model = match &state.model {
+            Some(Ok(model)) => Ok(model),
+            Some(Err(why)) => Err(why.clone()),
+            None => Err("what the pumps do is not known yet".into()),
+        };
+        let before = state
+            .advice
+            .as_ref()
+            .and_then(|advice| advice.planned.as_ref().ok())
+            .map(|plan| &**plan);
+        let advice = advise(
+            connection,
+            &self.setting,
+            (newest, now),
+            (model, &forecasts),
+            (before, Effort::FULL),
+            |scene, planned| Advice::new(planned, scene),
+        )?;
+        let advice = Arc::new(advice);
+        self.told.send_replace(Some(advice.clone()));
+        state.made_of = Some(made_of);
+        state.advice = Some(advice.clone());
+        self.keep(&advice, state)
+    }
+
+    /// Whether a new plan is due although nothing happened.
+    fn is_due(&self, state: &State, newest: Minute, now: Minute, level: (f64, f64)) -> bool {
+        let Some(advice) = &state.advice else {
+            return true;
+        };
+        let stale_min = now - newest - self.setting.delivery_delay_min;
+        match &advice.planned {
+            Err(_) => newest - advice.made >= 1,
+            // The plan in force must not be acted on when nothing is known any more.
+            Ok(_) if stale_min > 15 => true,
+            Ok(plan) => {
+                let expected = plan
+                    .slots
+                    .iter()
+                    .take_while(|slot| slot.begin <= newest)
+                    .last();
+                let off = expected.map_or(0.0, |slot| (slot.level_pct - level.0).abs());
+                // Within the running slot the level is on its way.
+                let is_off = newest > advice.made
+                    && off > 2.0 * self.setting.settings.margin_pct.max(1.0) + slot_change(plan);
+                newest - advice.made >= self.setting.settings.replan_min || is_off
+            }
+        }
+    }
+
+    /// Keeps a plan whose advice is new, and one each hour.
+    fn keep(&self, advice: &Advice, state: &mut State) -> anyhow::Result<()> {
+        let run = run(advice);
+        let told = match &advice.planned {
+            Err(why) => why.clone(),
+            Ok(plan) => {
+                let near = plan
+                    .changes
+                    .iter()
+                    .filter(|change| change.minute < plan.made + ADVICE_MIN);
+                near.map(|change| format!("{}{}{};", change.minute, change.start, change.stop))
+                    .collect()
+            }
+        };
+        let kept = (advice.made.div_euclid(60), told);
+        if state.kept.as_ref() == Some(&kept) {
+            return Ok(());
+        }
+        let zone = self.setting.plant.zone.clone();
+        self.handle
+            .transact(move |store| store.save_run(&run, &mut Calendar::new(zone)))
+            .context("cannot keep the plan")?;
+        state.kept = Some(kept);
+        Ok(())
+    }
+}
+
+/// By how much the level changes at most within a slot, %.
+fn slot_change(plan: &Plan) -> f64 {
+    let levels = plan
+        .slots
+        .windows(2)
+        .map(|pair| (pair[0].level_pct - pair[1].level_pct).abs());
+    levels.fold(0.0, f64::max)
+}
+
+/// A plan as a row.
+fn run(advice: &Advice) -> Run {
+    let plan = match &advice.planned {
+        Ok(plan) => plan,
+        Err(why) => {
+            return Run {
+                made: advice.made,
+                status: "refused",
+                reason: Some(why.clone()),
+                ..Run::default()
+            };
+        }
+    };
+    let first = plan.slots.first().map(|slot| (slot.begin, slot.set));
+    let later = plan
+        .slots
+        .windows(2)
+        .filter(|pair| pair[0].set != pair[1].set)
+        .map(|pair| (pair[1].begin, pair[1].set));
+    let schedule: serde_json::Value = first
+        .into_iter()
+        .chain(later)
+        .map(|(begin, set)| json!({ "from": utc_text(begin), "pumps": names(set) }))
+        .collect();
+    let objective = plan.evaluation.objective();
+    Run {
+        made: advice.made,
+        status: if plan.broken.is_empty() {
+            "planned"
+        } else {
+            "limits"
+        },
+        reason: (!plan.broken.is_empty()).then(|| plan.broken.join("; ")),
+        horizon_h: Some(plan.problem.slots.iter().map(|slot| slot.hours()).sum()),
+        objective: Some(objective),
+        bound: Some(plan.bound),
+        gap_pct: Some(plan.gap * 100.0),
+        planned_kwh: Some(plan.evaluation.total_kwh()),
+        planned_cost: Some(plan.evaluation.paid()),
+        starts: Some(plan.evaluation.starts as i64),
+        schedule: Some(schedule.to_string()),
+    }
+}
