@@ -1,23 +1,42 @@
 //! What planning costs and brings: `cargo bench --bench schedule`, or one part of it:
 //!
 //! - `-- days`: the fixed days, the gap and the time of the first answer and of the proof, and the memory that it took;
-//! - `-- weeks`: four weeks run by advice and by three level controls, with demand that is not as forecast.
+//! - `-- weeks`: four weeks run by advice and by three level controls, with demand that is not as forecast;
+//! - `-- rivals`: OR-Tools' CP-SAT and HiGHS on the same days, with flows that do not depend on the level: time to 1 % and the cost
+//!   reached (Python, in an environment of its own below `target`);
+//! - `-- epanet`: a day's schedule, at once and planned anew each hour, on EPANET's hydraulics.
 
 #[path = "../tests/common/instances.rs"]
 #[allow(dead_code, reason = "the tests take small problems, too")]
 mod instances;
 #[path = "../tests/common/rolling.rs"]
 mod rolling;
+#[path = "../tests/common/trainer.rs"]
+#[allow(dead_code, reason = "only its Python environments are of use here")]
+mod trainer;
 
-use std::time::Instant;
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Instant,
+};
 
-use instances::{DAYS, day};
-use pumphouse::schedule::{
-    relaxation::relax,
-    solve::{Effort, solve},
+use instances::{DAYS, DEPTH_M, FRICTION, STATIC_HEAD_M, day};
+use pumphouse::{
+    schedule::{
+        evaluate::evaluate,
+        problem::{COMBINATIONS, Combination, Line, Problem},
+        relaxation::relax,
+        solve::{Effort, solve},
+    },
+    simulate::Station,
 };
 use rolling::{Control, run};
+use serde_json::{Value, json};
 
+/// What a rival may take for a day, s.
+const RIVAL_S: &str = "20";
 /// Days of a run.
 const WEEKS_DAYS: usize = 28;
 
@@ -32,6 +51,12 @@ fn main() {
     }
     if wants("weeks") {
         weeks();
+    }
+    if wants("rivals") {
+        rivals();
+    }
+    if wants("epanet") {
+        epanet();
     }
 }
 
@@ -90,5 +115,201 @@ fn weeks() {
     row("advice", &advice);
     for control in [Control::Level, Control::TariffAware, Control::BestFirst] {
         row(&format!("{control:?}"), &run(control, WEEKS_DAYS, 0.08, 1));
+    }
+}
+
+/// Runs one of the rivals' scripts on what it is told.
+fn script(name: &str, arguments: &[&str], told: &Value) -> Value {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/rival");
+    let python: PathBuf =
+        trainer::environment("schedule", &folder.join("schedule-requirements.txt"));
+    let mut running = Command::new(python)
+        .args(["-W", "ignore"])
+        .arg(folder.join(name))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("Python starts");
+    let mut stdin = running.stdin.take().expect("a pipe");
+    stdin
+        .write_all(told.to_string().as_bytes())
+        .expect("it listens");
+    drop(stdin);
+    let done = running.wait_with_output().expect("it ends");
+    assert!(done.status.success(), "{name} {arguments:?} failed");
+    serde_json::from_slice(&done.stdout).expect("JSON")
+}
+
+/// A problem as the rivals' script takes it.
+fn told(problem: &Problem, optimum: f64) -> Value {
+    let (tank, price) = (&problem.tank, &problem.breaches);
+    let of = |line: fn(&Problem, Combination) -> f64| -> Vec<f64> {
+        (0..COMBINATIONS).map(|set| line(problem, set)).collect()
+    };
+    json!({
+        "optimum": optimum,
+        "slot_min": problem.slot_min,
+        "slots": problem.slots.iter().map(|slot| json!({
+            "length_min": slot.length_min, "demand_m3h": slot.demand_m3h, "price_per_kwh": slot.price_per_kwh,
+        })).collect::<Vec<_>>(),
+        "tank": {
+            "volume_m3": tank.volume_m3, "now_m3": tank.now_m3, "low_m3": tank.low_m3, "high_m3": tank.high_m3,
+            "margin_m3": tank.margin_m3, "end_m3": tank.end_m3,
+        },
+        "flow_m3h": of(|problem, set| problem.duties[set].flow_m3h.at_empty),
+        "power_kw": of(|problem, set| problem.duties[set].power_kw.at_empty),
+        "peak_kw": of(Problem::peak_kw),
+        "pumps": problem.pumps.iter().map(|pump| json!({
+            "in_service": pump.in_service, "on": pump.on, "since_min": pump.since_min, "start_price": pump.start_price,
+            "wear_per_h": pump.wear_per_h,
+        })).collect::<Vec<_>>(),
+        "pumps_on_max": problem.pumps_on_max,
+        "min_up_min": problem.min_up_min,
+        "min_down_min": problem.min_down_min,
+        "demand_charge_per_kw": problem.demand_charge_per_kw,
+        "reached_kw": problem.reached_kw,
+        "breaches": {
+            "unmet": price.unmet, "spilt": price.spilt, "low": price.low, "high": price.high, "end": price.end,
+            "margin": price.margin, "surplus_worth": price.surplus_worth,
+        },
+    })
+}
+
+fn rivals() {
+    println!(
+        "{:<16} {:<8} {:>10} {:>10} {:>9} {:>9}",
+        "day", "solver", "cost", "bound", "gap %", "to 1 % s"
+    );
+    for name in ["easy", "base", "tight", "mid", "demand-charge", "out"] {
+        let mut problem = day(name, false);
+        for duty in &mut problem.duties {
+            for line in [&mut duty.flow_m3h, &mut duty.power_kw] {
+                *line = Line::flat(line.at(problem.tank.volume_m3 / 2.0));
+            }
+        }
+        // The rivals' program does not know the longest run.
+        problem.run_max_min = 100_000;
+        let began = Instant::now();
+        let first = solve(&problem, Effort::FIRST);
+        let first_s = began.elapsed().as_secs_f64();
+        let full = solve(&problem, Effort::FULL);
+        let near = first.objective <= 1.01 * full.bound;
+        let row = |solver: &str, cost: f64, bound: f64, first_s: Option<f64>| {
+            let first_s = first_s.map_or("-".to_owned(), |s| format!("{s:.2}"));
+            println!(
+                "{name:<16} {solver:<8} {cost:>10.3} {bound:>10.3} {:>9.2} {first_s:>9}",
+                (cost / bound - 1.0) * 100.0
+            );
+        };
+        row("ours", full.objective, full.bound, near.then_some(first_s));
+        let told = told(&problem, full.objective);
+        for rival in ["highs", "cp-sat"] {
+            let done = script("schedule.py", &[rival, RIVAL_S], &told);
+            let number = |key: &str| done[key].as_f64();
+            row(
+                rival,
+                number("cost").unwrap_or(f64::NAN),
+                number("bound").unwrap_or(f64::NAN),
+                number("first_within_1_pct_s"),
+            );
+        }
+    }
+}
+
+/// The station of the days as EPANET's script takes it, run by a schedule.
+fn hydraulics(problem: &Problem, schedule: &[Combination]) -> (Vec<f64>, f64, f64) {
+    let curves: Vec<Value> = Station::default()
+        .curves
+        .iter()
+        .map(|curve| {
+            json!({
+                "shutoff_head_m": curve.shutoff_head_m, "droop": curve.droop_m_per_m3h2, "best_flow_m3h": curve.best_flow_m3h,
+                "peak_efficiency": curve.peak_efficiency, "motor_efficiency": curve.motor_efficiency,
+            })
+        })
+        .collect();
+    let demand: Vec<f64> = problem
+        .slots
+        .iter()
+        .take(schedule.len())
+        .map(|slot| slot.demand_m3h)
+        .collect();
+    let done = script(
+        "epanet.py",
+        &[],
+        &json!({
+            "slot_min": problem.slot_min, "volume_m3": problem.tank.volume_m3, "depth_m": DEPTH_M, "static_m": STATIC_HEAD_M,
+            "friction_m_per_m3h2": FRICTION, "begin_m3": problem.tank.now_m3, "curves": curves, "demand_m3h": demand, "sets": schedule,
+        }),
+    );
+    let list = |key: &str| -> Vec<f64> {
+        done[key]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|it| it.as_f64().expect("a number"))
+            .collect()
+    };
+    let energies = list("energy_kwh");
+    let cost = energies
+        .iter()
+        .zip(&problem.slots)
+        .map(|(kwh, slot)| kwh * slot.price_per_kwh)
+        .sum();
+    (list("volume_m3"), energies.iter().sum(), cost)
+}
+
+fn epanet() {
+    println!(
+        "{:<8} {:<8} {:>9} {:>9} {:>9} {:>9} {:>13}",
+        "day", "planned", "kWh", "EPANET", "cost", "EPANET", "level %"
+    );
+    for name in ["base", "tight", "easy"] {
+        let problem = day(name, false);
+        let answer = solve(&problem, Effort::FULL);
+        let row = |how: &str, schedule: &[Combination], priced: &Problem| {
+            let plan = evaluate(priced, schedule);
+            let (volumes, energy_kwh, cost) = hydraulics(priced, schedule);
+            let levels = || {
+                volumes
+                    .iter()
+                    .map(|volume| 100.0 * volume / priced.tank.volume_m3)
+            };
+            println!(
+                "{name:<8} {how:<8} {:>9.1} {energy_kwh:>9.1} {:>9.2} {cost:>9.2} {:>6.1}–{:<6.1}",
+                plan.total_kwh(),
+                plan.energy_cost,
+                levels().fold(f64::INFINITY, f64::min),
+                levels().fold(0.0, f64::max)
+            );
+        };
+        row("once", &answer.schedule, &problem);
+        // Each hour from the level that EPANET has come to.
+        let mut run: Vec<Combination> = Vec::new();
+        let mut now = problem.clone();
+        while run.len() < problem.slots.len() {
+            let answer = solve(&now, Effort::FIRST);
+            run.extend(answer.schedule.iter().take(4));
+            let (volumes, _, _) = hydraulics(&problem, &run);
+            now.slots.drain(..4.min(now.slots.len()));
+            now.tank.now_m3 = *volumes.last().expect("a slot");
+            let set = *run.last().expect("a slot");
+            for (pump, it) in now.pumps.iter_mut().enumerate() {
+                let on = set >> pump & 1 == 1;
+                let same = run
+                    .iter()
+                    .rev()
+                    .take_while(|&&set| (set >> pump & 1 == 1) == on)
+                    .count();
+                let begun = if same == run.len() && problem.pumps[pump].on == on {
+                    problem.pumps[pump].since_min
+                } else {
+                    0
+                };
+                (it.on, it.since_min) = (on, begun + same as i64 * problem.slot_min);
+            }
+        }
+        row("hourly", &run, &problem);
     }
 }

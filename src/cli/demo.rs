@@ -122,6 +122,7 @@ impl Demo {
              mosquitto_sub -p {port} -v -t 'pumphouse/v1/demo/readings'    the newest minute, raw and derived\n  \
              mosquitto_sub -p {port} -v -t 'pumphouse/v1/demo/forecast/#'  tank level and demand for the next hour and day\n  \
              {program} forecast --config {folder}/pumphouse.toml\n  \
+             {program} plan --config {folder}/pumphouse.toml    which pumps to run when, and why\n  \
              {program} status --config {folder}/pumphouse.toml\n  \
              {program} rules\n\n\
              A pump trips in a few seconds; a round of faults follows. Ctrl-C ends the demo.\n\n\

@@ -2,7 +2,11 @@
 //!
 //! *Invariant.* Nothing here holds up the plant's loop: it reads the store on a connection of its own, on a thread of its own.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context;
 use rusqlite::Connection;
@@ -41,6 +45,8 @@ const LEARNT_FROM_DAYS: i64 = 30;
 const LEARNT_EVERY_DAYS: i64 = 7;
 /// Where it could not be learnt, it is tried again after this, min.
 const LEARNT_RETRY_MIN: i64 = 60;
+/// After a plan there is none for so many times as long as it took: planning takes a tenth of one core at most.
+const RESTS_TIMES: u32 = 9;
 /// Advice of so many minutes ahead is what counts as new.
 const ADVICE_MIN: i64 = 120;
 
@@ -210,6 +216,8 @@ struct State {
     advice: Option<Arc<Advice>>,
     /// What the plan in force was made of, as far as a change of it is an event.
     made_of: Option<(Vec<Option<String>>, bool)>,
+    /// Before then there is no new plan.
+    rests_until: Option<Instant>,
     /// The last plan that was kept: its hour, and what it advised.
     kept: Option<(i64, String)>,
 }
@@ -255,6 +263,10 @@ impl Planner {
     }
 
     fn step(&mut self, state: &mut State) -> anyhow::Result<()> {
+        let began = Instant::now();
+        if state.rests_until.is_some_and(|until| began < until) {
+            return Ok(());
+        }
         // Opened anew each time: the last one to close a store, if it only reads, would leave its log beside it.
         let connection = &open_read_only(&self.store)?;
         let Some(newest) = newest_row(connection)? else {
@@ -307,6 +319,7 @@ impl Planner {
             |scene, planned| Advice::new(planned, scene),
         )?;
         let advice = Arc::new(advice);
+        state.rests_until = Some(Instant::now() + began.elapsed() * RESTS_TIMES);
         self.told.send_replace(Some(advice.clone()));
         state.made_of = Some(made_of);
         state.advice = Some(advice.clone());

@@ -12,10 +12,10 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
 /// Head that the pumps lift from the well to the tank's floor, m, and depth of the tank, m.
-const STATIC_HEAD_M: f64 = 44.0;
-const DEPTH_M: f64 = 6.0;
+pub const STATIC_HEAD_M: f64 = 44.0;
+pub const DEPTH_M: f64 = 6.0;
 /// Friction of a rising main that many pumps share, m/(m³/h)².
-const FRICTION: f64 = 6e-5;
+pub const FRICTION: f64 = 6e-5;
 
 /// Names of the whole days.
 pub const DAYS: [&str; 8] = [
