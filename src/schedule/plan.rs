@@ -600,7 +600,7 @@ pub fn compare(
     pct_per_m3: f64,
     calendar: &mut Calendar,
 ) -> WhatIf {
-    let answer = solve(other, Effort::FULL);
+    let answer = solve(other, Effort::BRIEF);
     let done = evaluate(other, &answer.schedule);
     // Margins count; what is broken is told of beside the cost.
     let margins = |of: &Evaluation| -> f64 {

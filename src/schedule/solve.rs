@@ -35,9 +35,14 @@ impl Effort {
         cells_max: 0,
         gap: 0.001,
     };
+    /// For what is asked beside a plan.
+    pub const BRIEF: Self = Self {
+        cells_max: 80_000_000,
+        gap: 0.001,
+    };
     /// A proof that is worth the wait of a second or two.
     pub const FULL: Self = Self {
-        cells_max: 250_000_000,
+        cells_max: 400_000_000,
         gap: 0.001,
     };
 }
