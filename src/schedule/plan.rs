@@ -438,19 +438,25 @@ fn changes(plan: &Plan, tariff: &Tariff, pct_per_m3: f64, calendar: &mut Calenda
     for (at, slot) in plan.slots.iter().enumerate() {
         let (start, stop) = (slot.set & !before, before & !slot.set);
         if start | stop != 0 {
-            let price = price_text(plan, at, tariff, calendar);
-            let waiting = waiting_text(
-                plan,
-                &schedule,
-                (at, before),
-                (pct_per_m3, tariff),
-                calendar,
-            );
+            let unusable = plan
+                .out
+                .iter()
+                .find(|(pump, _)| stop == 1 << pump && start == 0);
+            let reason = match unusable {
+                Some((pump, why)) => format!("{} cannot be used: {why}", pump_name(*pump)),
+                None => {
+                    let price = price_text(plan, at, tariff, calendar);
+                    let others = (at, before);
+                    let waiting =
+                        waiting_text(plan, &schedule, others, (pct_per_m3, tariff), calendar);
+                    format!("{price}; {waiting}")
+                }
+            };
             changes.push(Change {
                 minute: slot.begin,
                 start,
                 stop,
-                reason: format!("{price}; {waiting}"),
+                reason,
             });
         }
         before = slot.set;
