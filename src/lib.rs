@@ -47,4 +47,5 @@ pub mod clock;
 pub mod config;
 pub mod logging;
 pub mod simulate;
+mod steps;
 pub mod tls;

@@ -8,10 +8,10 @@ use super::{ConfigFile, print_json, print_text};
 use crate::{
     calendar::{Calendar, text},
     clock::Clock,
-    forecast::{models::Models, worker::forecasts_now},
+    forecast::{models::Models, predict::STALE_MIN, worker::forecasts_now},
     publish::schedule::{payload, what_if as as_json},
     schedule::{
-        plan::{Plan, STALE_MIN, WhatIf, compare, names, what_if},
+        plan::{Plan, WhatIf, compare, names, what_if},
         solve::Effort,
         station::StationModel,
         worker::{Advice, Setting, advise, learn},

@@ -18,6 +18,8 @@ use super::{
 
 /// What stands for a model's id where the day before is the forecast.
 pub const SEASONAL_NAIVE: &str = "seasonal-naive";
+/// A newest row older than this beyond the usual delay of the exports is no present to forecast or plan from, min.
+pub const STALE_MIN: i64 = 15;
 /// Share of a window that must be known.
 const KNOWN_SHARE: f64 = 0.5;
 /// Share of the steps that seasonal-naive must know.

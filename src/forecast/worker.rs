@@ -3,12 +3,7 @@
 //! *Invariant.* Nothing here holds up the plant's loop: it reads the store on a connection of its own, on a thread of its own,
 //! and a model is swapped between two forecasts.
 
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Instant};
 
 use anyhow::Context;
 use rusqlite::Connection;
@@ -19,13 +14,14 @@ use super::{
     guard::{Model, Values},
     manifest::{Horizon, Place, Role, Target},
     models::{Change, Decision, Models},
-    predict::{Forecast, SEASONAL_NAIVE, Scene},
+    predict::{Forecast, SEASONAL_NAIVE, STALE_MIN, Scene},
     quality::{Figures, Health, Pair, class_min, judge, moved_most},
 };
 use crate::{
     calendar::{Calendar, DAY_MIN, Day, Minute},
     clock::Clock,
     plant::Plant,
+    steps::steps,
     store::{
         open_read_only,
         predictions::{
@@ -37,10 +33,6 @@ use crate::{
     tags::{PUMPS, pump_name},
 };
 
-/// Between two looks at the model store.
-const LOOK: Duration = Duration::from_secs(5);
-/// A newest row older than this beyond the usual delay of the exports is no present to forecast from, min.
-const STALE_MIN: i64 = 15;
 /// Of the next hour, these times ahead are kept, min.
 const KEPT_AHEAD_MIN: [i64; 2] = [15, 60];
 /// The next day is kept this often, min.
@@ -85,41 +77,11 @@ pub struct Forecaster {
 
 impl Forecaster {
     /// Forecasts until the daemon stops.
-    pub async fn run(mut self) {
-        let mut committed = self.committed.clone();
-        let mut stopping = self.stopping.clone();
-        let mut state = State::new(self.models.clone(), Calendar::new(self.plant.zone.clone()));
-        let mut failing = false;
-        loop {
-            let stepping = tokio::task::spawn_blocking(move || {
-                let done = self.step(&mut state);
-                (self, state, done)
-            });
-            let done;
-            // A panic within is one in a model's or our own arithmetic; without the forecaster the daemon goes on.
-            (self, state, done) = match stepping.await {
-                Ok(stepped) => stepped,
-                Err(error) => {
-                    log::error!(cause = error.to_string(); "forecasts have ended in a panic");
-                    return;
-                }
-            };
-            match done {
-                Ok(()) => failing = false,
-                Err(error) => {
-                    if !std::mem::replace(&mut failing, true) {
-                        log::warn!(cause = format!("{error:#}"); "cannot forecast; trying again");
-                    }
-                }
-            }
-            tokio::select! {
-                () = tokio::time::sleep(LOOK) => {}
-                changed = committed.changed(), if !failing => if changed.is_err() {
-                    return;
-                },
-                _ = stopping.wait_for(|&stopping| stopping) => return,
-            }
-        }
+    pub async fn run(self) {
+        let (committed, stopping) = (self.committed.clone(), self.stopping.clone());
+        let state = State::new(self.models.clone(), Calendar::new(self.plant.zone.clone()));
+        let step = |(worker, state): &mut (Self, State)| worker.step(state);
+        steps((self, state), "forecast", step, committed, stopping).await;
     }
 
     fn step(&mut self, state: &mut State) -> anyhow::Result<()> {

@@ -41,12 +41,7 @@ pub fn payload(advice: &Advice) -> Value {
         }
     };
     let done = &plan.evaluation;
-    payload["status"] = if plan.broken.is_empty() {
-        "planned"
-    } else {
-        "limits"
-    }
-    .into();
+    payload["status"] = plan.status().into();
     payload["broken"] = plan.broken.clone().into();
     payload["cost"] = rounded(done.paid());
     payload["energy_kwh"] = rounded(done.total_kwh());

@@ -3,6 +3,7 @@
 use crate::{
     calendar::{Calendar, Minute},
     config::Schedule,
+    forecast::predict::STALE_MIN,
     plant::Plant,
     tags::{PUMPS, pump_name},
     tariff::Tariff,
@@ -16,8 +17,6 @@ use super::{
     station::StationModel,
 };
 
-/// A newest row older than this beyond the usual delay of the exports is no present to plan from, min.
-pub const STALE_MIN: i64 = 15;
 /// What a set never seen costs more, as a share of its energy.
 const PREMIUM: f64 = 0.05;
 /// Changed advice costs this share of a start, per slot and pump.
@@ -139,6 +138,17 @@ pub struct Plan {
     pub problem: Problem,
     /// Sets in it that were never seen to run.
     pub extrapolated: Vec<Combination>,
+}
+
+impl Plan {
+    /// `planned`, or `limits` when a limit cannot be kept.
+    pub fn status(&self) -> &'static str {
+        if self.broken.is_empty() {
+            "planned"
+        } else {
+            "limits"
+        }
+    }
 }
 
 /// A plan, or why there is none.

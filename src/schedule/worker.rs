@@ -2,11 +2,7 @@
 //!
 //! *Invariant.* Nothing here holds up the plant's loop: it reads the store on a connection of its own, on a thread of its own.
 
-use std::{
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use anyhow::Context;
 use rusqlite::Connection;
@@ -25,10 +21,11 @@ use crate::{
     config::Schedule,
     forecast::{
         manifest::{Horizon, Target},
-        predict::Forecast,
+        predict::{Forecast, STALE_MIN},
         worker::Told,
     },
     plant::Plant,
+    steps::steps,
     store::{
         open_read_only,
         predictions::newest_row,
@@ -38,8 +35,6 @@ use crate::{
     tariff::Tariff,
 };
 
-/// Between two looks whether something happened.
-const LOOK: Duration = Duration::from_secs(5);
 /// The station is learnt from so many days, and anew after so many.
 const LEARNT_FROM_DAYS: i64 = 30;
 const LEARNT_EVERY_DAYS: i64 = 7;
@@ -224,42 +219,11 @@ struct State {
 
 impl Planner {
     /// Plans until the daemon stops.
-    pub async fn run(mut self) {
-        let (mut committed, mut stopping) = (self.committed.clone(), self.stopping.clone());
-        let mut forecasts = self.forecasts.clone();
-        let mut state = State::default();
-        let mut failing = false;
-        loop {
-            let stepping = tokio::task::spawn_blocking(move || {
-                let done = self.step(&mut state);
-                (self, state, done)
-            });
-            let done;
-            // A panic within is one in our own arithmetic; without the planner the daemon goes on.
-            (self, state, done) = match stepping.await {
-                Ok(stepped) => stepped,
-                Err(error) => {
-                    log::error!(cause = error.to_string(); "planning has ended in a panic");
-                    return;
-                }
-            };
-            match done {
-                Ok(()) => failing = false,
-                Err(error) => {
-                    if !std::mem::replace(&mut failing, true) {
-                        log::warn!(cause = format!("{error:#}"); "cannot plan; trying again");
-                    }
-                }
-            }
-            tokio::select! {
-                () = tokio::time::sleep(LOOK) => {}
-                changed = committed.changed(), if !failing => if changed.is_err() {
-                    return;
-                },
-                Ok(()) = forecasts.changed(), if !failing => {}
-                _ = stopping.wait_for(|&stopping| stopping) => return,
-            }
-        }
+    pub async fn run(self) {
+        let (committed, stopping) = (self.committed.clone(), self.stopping.clone());
+        let state = State::default();
+        let step = |(worker, state): &mut (Self, State)| worker.step(state);
+        steps((self, state), "plan", step, committed, stopping).await;
     }
 
     fn step(&mut self, state: &mut State) -> anyhow::Result<()> {
@@ -335,7 +299,7 @@ impl Planner {
         match &advice.planned {
             Err(_) => newest - advice.made >= 1,
             // The plan in force must not be acted on when nothing is known any more.
-            Ok(_) if stale_min > 15 => true,
+            Ok(_) if stale_min > STALE_MIN => true,
             Ok(plan) => {
                 let expected = plan
                     .slots
@@ -414,11 +378,7 @@ fn run(advice: &Advice) -> Run {
     let objective = plan.evaluation.objective();
     Run {
         made: advice.made,
-        status: if plan.broken.is_empty() {
-            "planned"
-        } else {
-            "limits"
-        },
+        status: plan.status(),
         reason: (!plan.broken.is_empty()).then(|| plan.broken.join("; ")),
         horizon_h: Some(plan.problem.slots.iter().map(|slot| slot.hours()).sum()),
         objective: Some(objective),
