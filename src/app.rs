@@ -253,12 +253,7 @@ impl Daemon {
         tasks.push(("forecast", tokio::spawn(forecaster.run())));
         let (advised, advice) = watch::channel(None);
         let planner = Planner {
-            setting: Setting {
-                plant: config.plant.clone(),
-                tariff: config.tariff.clone(),
-                settings: config.schedule.clone(),
-                delivery_delay_min: config.historian.delivery_delay_min,
-            },
+            setting: Setting::of(config),
             store: config.store.clone(),
             handle: self.handle.clone(),
             committed: self.committed.clone(),

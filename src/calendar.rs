@@ -191,6 +191,13 @@ pub fn date_text(day: Day) -> String {
     civil_of(day * DAY_MIN).strftime("%Y-%m-%d").to_string()
 }
 
+/// A date as [`date_text`] writes it.
+pub fn day_of(text: &str) -> Option<Day> {
+    let date: civil::Date = text.parse().ok()?;
+    let since = date.since(civil::date(1970, 1, 1)).ok()?;
+    Some(i64::from(since.get_days()))
+}
+
 /// A minute of UTC as RFC 3339.
 pub fn utc_text(minute: Minute) -> String {
     timestamp(minute).to_string()

@@ -47,6 +47,11 @@ pub const fn pump_name(p: usize) -> &'static str {
     ["P1", "P2", "P3", "P4", "P5", "P6"][p]
 }
 
+/// The pump of a name as [`pump_name`] writes it, capital or not.
+pub fn pump_named(name: &str) -> Option<usize> {
+    (0..PUMPS).find(|&pump| pump_name(pump).eq_ignore_ascii_case(name))
+}
+
 /// The PLC's name of each slot's tag. `PnKWH_HR.PER_HR` is kWh per hour, so a power in kW.
 pub const TAG_NAMES: [&str; TAGS] = [
     "[PLC]FIT101_HR.DAY_TOTAL",

@@ -48,12 +48,7 @@ impl PlanVerb {
         let mut models = Models::new(config.models.clone());
         let forecasts = forecasts_now(&connection, &config.plant, &mut models)?;
         let model = learn(&connection, &config.plant, newest)?;
-        let setting = Setting {
-            plant: config.plant.clone(),
-            tariff: config.tariff.clone(),
-            settings: config.schedule.clone(),
-            delivery_delay_min: config.historian.delivery_delay_min,
-        };
+        let setting = Setting::of(&config);
         let mut calendar = Calendar::new(config.plant.zone.clone());
         let (advice, asked) = advise(
             &connection,

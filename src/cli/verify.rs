@@ -8,9 +8,8 @@ use serde_json::json;
 
 use super::{ConfigFile, block_on, print_json, print_text};
 use crate::{
-    calendar::{Day, date_text},
+    calendar::{Day, date_text, day_of},
     config::{Central, Config},
-    store::outgoing::day_of,
     sync::{
         connect,
         verify::{Ends, days_held},

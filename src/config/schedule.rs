@@ -1,7 +1,7 @@
 //! `[schedule]`: how pumping is planned.
 
 use super::section::Section;
-use crate::tags::{PUMPS, pump_name};
+use crate::tags::{PUMPS, pump_named};
 
 /// How pumping is planned.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,7 +46,7 @@ pub fn schedule(root: &Section<'_>) -> Schedule {
     }
     let mut out_of_service = [false; PUMPS];
     for name in section.texts("out_of_service").unwrap_or_default() {
-        match (0..PUMPS).find(|&pump| pump_name(pump) == name) {
+        match pump_named(&name) {
             Some(pump) => out_of_service[pump] = true,
             None => section.fault("out_of_service", format!("{name:?} is none of P1 … P6")),
         }

@@ -1,9 +1,8 @@
 //! `[tariff]`: what energy costs when.
 
-use jiff::civil;
-
 use super::section::Section;
 use crate::{
+    calendar::{Day, day_of},
     plant::PeakWindows,
     tariff::{Rate, Tariff},
 };
@@ -40,19 +39,17 @@ fn windows(section: &Section<'_>, key: &str, usual: Vec<String>) -> PeakWindows 
     windows
 }
 
-fn holidays(section: &Section<'_>) -> Vec<i64> {
+fn holidays(section: &Section<'_>) -> Vec<Day> {
     let dates = section.texts("holidays").unwrap_or_default();
-    let day = |text: String| match text.parse::<civil::Date>() {
-        Ok(date) => Some((date - civil::Date::constant(1970, 1, 1)).get_days().into()),
-        Err(_) => {
-            section.fault(
-                "holidays",
-                format!("{text:?} is no date; write it as \"2026-12-25\""),
-            );
-            None
+    let day = |text: &String| {
+        let day = day_of(text);
+        if day.is_none() {
+            let what = format!("{text:?} is no date; write it as \"2026-12-25\"");
+            section.fault("holidays", what);
         }
+        day
     };
-    dates.into_iter().filter_map(day).collect()
+    dates.iter().filter_map(day).collect()
 }
 
 fn rate(section: Section<'_>) -> Rate {

@@ -6,14 +6,14 @@ use crate::{
     calendar::utc_text,
     schedule::{
         plan::{Plan, WhatIf},
-        problem::{Combination, has},
+        problem::{Combination, pumps},
         worker::Advice,
     },
     store::{
         outbox::{Face, SCHEMA},
         states::State,
     },
-    tags::{PUMPS, pump_name},
+    tags::pump_name,
 };
 
 /// The advice as a retained state.
@@ -108,10 +108,7 @@ pub fn what_if(answer: &WhatIf) -> Value {
 }
 
 fn list(set: Combination) -> Value {
-    (0..PUMPS)
-        .filter(|&pump| has(set, pump))
-        .map(pump_name)
-        .collect()
+    pumps(set).map(pump_name).collect()
 }
 
 fn rounded(value: f64) -> Value {

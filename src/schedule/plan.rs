@@ -5,13 +5,13 @@ use crate::{
     config::Schedule,
     forecast::predict::STALE_MIN,
     plant::Plant,
-    tags::{PUMPS, pump_name},
+    tags::{PUMPS, pump_name, pump_named},
     tariff::Tariff,
 };
 
 use super::{
     evaluate::{Evaluation, Limit, evaluate},
-    problem::{Breaches, COMBINATIONS, Combination, Duty, Problem, Pump, Slot, Tank, count, has},
+    problem::{Breaches, COMBINATIONS, Combination, Duty, Problem, Pump, Slot, Tank, count, pumps},
     relaxation::Relaxation,
     solve::{Effort, solve},
     station::StationModel,
@@ -156,11 +156,7 @@ pub type Planned = Result<Box<Plan>, String>;
 
 /// Names of a set's pumps.
 pub fn names(set: Combination) -> String {
-    let pumps: Vec<_> = (0..PUMPS)
-        .filter(|&pump| has(set, pump))
-        .map(pump_name)
-        .collect();
-    pumps.join(", ")
+    pumps(set).map(pump_name).collect::<Vec<_>>().join(", ")
 }
 
 /// Makes a plan.
@@ -269,8 +265,7 @@ fn problem(scene: &Scene) -> Result<Problem, String> {
             wear_per_h: settings.wear_cost_per_h * more,
         }
     });
-    let usable =
-        |set: Combination| (0..PUMPS).all(|pump| !has(set, pump) || pumps[pump].in_service);
+    let usable = |set: Combination| super::problem::pumps(set).all(|pump| pumps[pump].in_service);
     let sets = (1..COMBINATIONS).filter(|&set| usable(set) && count(set) <= settings.pumps_on_max);
     let breaches = breaches(sets.map(|set| &duties[set]), plant.volume_m3, (cheap, dear));
     let tank = Tank {
@@ -567,10 +562,10 @@ pub fn what_if(problem: &Problem, m3_per_pct: f64, text: &str) -> Result<Problem
                 .ok()
                 .filter(|it| it.is_finite())
         };
-        let pump = |word: &str| (0..PUMPS).find(|&pump| pump_name(pump).eq_ignore_ascii_case(word));
+
         match words.as_slice() {
-            [name, state @ ("out" | "in")] if pump(name).is_some() => {
-                problem.pumps[pump(name).unwrap_or_default()].in_service = *state == "in";
+            [name, state @ ("out" | "in")] if pump_named(name).is_some() => {
+                problem.pumps[pump_named(name).unwrap_or_default()].in_service = *state == "in";
             }
             [many, "pumps"]
                 if number(many).is_some_and(|it| (1.0..=PUMPS as f64).contains(&it)) =>

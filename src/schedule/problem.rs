@@ -12,6 +12,11 @@ pub fn has(set: Combination, pump: usize) -> bool {
     set >> pump & 1 == 1
 }
 
+/// The pumps of a set, counted from 0.
+pub fn pumps(set: Combination) -> impl Iterator<Item = usize> {
+    (0..PUMPS).filter(move |&pump| has(set, pump))
+}
+
 /// How many pumps a set has.
 pub fn count(set: Combination) -> usize {
     set.count_ones() as usize

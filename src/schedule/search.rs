@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use crate::tags::PUMPS;
 
 use super::{
-    problem::{COMBINATIONS, Combination, Problem, count, has},
+    problem::{COMBINATIONS, Combination, Problem, count, has, pumps},
     values::{Step, Values, end_cost, volume_cost},
 };
 
@@ -220,8 +220,7 @@ fn follow(
         let after = step.keeps * way.volume_m3 + step.adds;
         let volume_m3 = after.clamp(0.0, problem.tank.volume_m3);
         let started = set & !way.set;
-        let starts: f64 = (0..PUMPS)
-            .filter(|&pump| has(started, pump))
+        let starts: f64 = pumps(started)
             .map(|pump| problem.pumps[pump].start_price)
             .sum();
         let cost = way.cost

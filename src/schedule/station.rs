@@ -8,7 +8,7 @@
 
 use crate::tags::PUMPS;
 
-use super::problem::{COMBINATIONS, Combination, Duty, Line, count, has};
+use super::problem::{COMBINATIONS, Combination, Duty, Line, count, has, pumps};
 
 /// Minutes from which a set counts as seen.
 const SEEN_MIN: f64 = 30.0;
@@ -121,8 +121,7 @@ impl StationModel {
     /// Flow, m³/h, and power, kW, of a set at a fill of the tank.
     pub fn at(&self, set: Combination, fill: f64) -> (f64, f64) {
         let (flows, total) = self.flows(set, fill);
-        let power: f64 = (0..PUMPS)
-            .filter(|&pump| has(set, pump))
+        let power: f64 = pumps(set)
             .map(|pump| self.pumps[pump].power(flows[pump]))
             .sum();
         let (flow, drawn) = self.corrections[set];

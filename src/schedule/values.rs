@@ -10,7 +10,7 @@
 
 use crate::tags::PUMPS;
 
-use super::problem::{COMBINATIONS, Combination, Problem, has};
+use super::problem::{COMBINATIONS, Combination, Problem, pumps};
 
 /// More than anything costs.
 const NEVER: f32 = f32::INFINITY;
@@ -45,8 +45,7 @@ pub fn steps(problem: &Problem) -> Vec<[Step; COMBINATIONS]> {
                 let adds = hours * (duty.flow_m3h.at_empty - slot.demand_m3h) / (1.0 - half);
                 let money = hours * slot.price_per_kwh;
                 let per_mean = money * duty.power_kw.per_m3 / 2.0;
-                let pumps = (0..PUMPS).filter(|&pump| has(set, pump));
-                let wear: f64 = pumps.map(|pump| problem.pumps[pump].wear_per_h).sum();
+                let wear: f64 = pumps(set).map(|pump| problem.pumps[pump].wear_per_h).sum();
                 let changed = problem
                     .advised
                     .get(at)

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     calendar::{Calendar, DAY_MIN, Minute, utc_text},
     clock::Clock,
-    config::Schedule,
+    config::{Config, Schedule},
     forecast::{
         manifest::{Horizon, Target},
         predict::{Forecast, STALE_MIN},
@@ -95,6 +95,18 @@ pub struct Setting {
     pub settings: Schedule,
     /// How late the exports may normally be, min.
     pub delivery_delay_min: i64,
+}
+
+impl Setting {
+    /// As the config has it.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            plant: config.plant.clone(),
+            tariff: config.tariff.clone(),
+            settings: config.schedule.clone(),
+            delivery_delay_min: config.historian.delivery_delay_min,
+        }
+    }
 }
 
 /// What the pumps do, learnt from the store's last days.

@@ -538,7 +538,7 @@ mod tests {
             .expect("read")
             .expect("something waits");
         let days: Vec<_> = batch.ranges[&Synced::Days].iter().collect();
-        let first = crate::store::outgoing::day_of("2025-03-01").expect("a date");
+        let first = crate::calendar::day_of("2025-03-01").expect("a date");
         assert_eq!(days, [(first, first + 7)]);
         assert!(batch.ranges.contains_key(&Synced::Rejects));
         assert_eq!(snapshot.rows_waiting().expect("counted"), 4);
@@ -568,7 +568,7 @@ mod tests {
                 .into_iter()
                 .map(|entry| (entry.table, entry.first, entry.last, entry.whole))
                 .collect();
-            let first = crate::store::outgoing::day_of("2025-03-01").expect("a date");
+            let first = crate::calendar::day_of("2025-03-01").expect("a date");
             let table = Synced::Suppressed;
             let behind = (table, first + 5, table.key_max(), true);
             // Alerts that are gone, in a table that holds none: only the log knows.

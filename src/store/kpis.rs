@@ -11,7 +11,7 @@ use crate::{
         load::{Alarm, AlarmDay, Raise, STRETCH_MIN},
     },
     store::{journal::alarm_name, outbox::Face},
-    tags::{PUMPS, pump_name},
+    tags::pump_named,
 };
 
 /// The minute of the newest row or alert: a historian that has gone silent is told of after its last row.
@@ -49,10 +49,7 @@ pub fn alarm_day(
         };
         raises.push(Raise {
             minute,
-            alarm: (
-                rule,
-                pump.and_then(|name| (0..PUMPS).find(|&pump| pump_name(pump) == name)),
-            ),
+            alarm: (rule, pump.as_deref().and_then(pump_named)),
             severity: Severity::parse(row.get_ref(3)?.as_str()?).unwrap_or(Severity::Info),
             resolved: row.get::<_, Option<i64>>(4)?.map(|min| minute + min),
         });

@@ -19,7 +19,7 @@ use super::{
     ranges::Ranges,
     session_ids,
 };
-use crate::calendar::{Day, date_text};
+use crate::calendar::{Day, date_text, day_of};
 
 /// Entries of the change log read at once.
 const ENTRIES_READ: usize = 500;
@@ -132,13 +132,6 @@ const NATURAL_KEYS: [&str; 12] = [
     "period",
     "ahead_min",
 ];
-
-/// A date as it is written, in days since 1970.
-pub fn day_of(date: &str) -> Option<Day> {
-    let date: jiff::civil::Date = date.parse().ok()?;
-    let since = date.since(jiff::civil::date(1970, 1, 1)).ok()?;
-    Some(i64::from(since.get_days()))
-}
 
 impl Store {
     /// Keeps the rows of ranges that were refused, instead of those of these ranges that were refused before.

@@ -25,7 +25,6 @@ use crate::{
         index_of, is_gap,
     },
     station::{Effects, Station},
-    tags::PUMPS,
 };
 
 /// Rows read at once.
@@ -307,9 +306,7 @@ impl Store {
                     row.get::<_, i64>(0)?,
                     Old {
                         rule: index_of(row.get_ref(1)?.as_str()?).unwrap_or(0),
-                        subject: pump.and_then(|pump| {
-                            (0..PUMPS).find(|&p| crate::tags::pump_name(p) == pump)
-                        }),
+                        subject: pump.as_deref().and_then(crate::tags::pump_named),
                         raised,
                         resolved: row.get::<_, Option<i64>>(4)?.map(|min| raised + min),
                         severity: row.get(5)?,

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Store, Synced};
+use super::{Store, Synced, session_ids};
 use crate::{
     calendar::{Calendar, DAY_MIN, Minute, text},
     plant::Plant,
@@ -130,11 +130,12 @@ pub fn standing(
     let level = level.map_or((f64::NAN, f64::NAN), |(pct, raw)| {
         (pct, raw / plant.level_physical_max * plant.volume_m3)
     });
+    let ids = session_ids((newest - 30 * DAY_MIN, newest));
     for (pump, it) in pumps.iter_mut().enumerate() {
         let name = pump_name(pump);
         let switched: Option<i64> = connection
-            .prepare_cached("SELECT max(start_ts + coalesce(duration_min, 0) * 60) FROM pump_sessions WHERE pump = ? AND start_ts > ?")?
-            .query_row(params![name, (newest - 30 * DAY_MIN) * 60], |row| row.get(0))?;
+            .prepare_cached("SELECT max(start_ts + coalesce(duration_min, 0) * 60) FROM pump_sessions WHERE pump = ? AND id BETWEEN ? AND ?")?
+            .query_row(params![name, ids[0], ids[1]], |row| row.get(0))?;
         it.since_min = newest + 1 - switched.map_or(newest - 30 * DAY_MIN, |ts| ts / 60);
         let minutes: Option<i64> = connection
             .prepare_cached("SELECT sum(total_runtime_min) FROM (SELECT total_runtime_min FROM pump_health WHERE pump = ? ORDER BY date DESC LIMIT 30)")?
@@ -159,7 +160,7 @@ pub fn reached_kw(
 ) -> anyhow::Result<f64> {
     let today = calendar.local(newest).day();
     let first_text = format!("{}-01", &crate::calendar::date_text(today)[..7]);
-    let first: i64 = super::outgoing::day_of(&first_text).unwrap_or(today);
+    let first: i64 = crate::calendar::day_of(&first_text).unwrap_or(today);
     let mut statement = connection.prepare_cached(
         "SELECT ts / 86400, max(kw) FROM (SELECT ts, avg(total_kw) AS kw FROM readings_wide WHERE ts BETWEEN ? AND ? GROUP BY ts / ?) \
          GROUP BY ts / 86400",

@@ -1,8 +1,8 @@
 //! Rows in PostgreSQL's binary COPY format. The same bytes are what `verify` hashes on both ends.
 
 use crate::{
-    calendar::{Calendar, DAY_MIN},
-    store::outgoing::{Cell, Cells, day_of},
+    calendar::{Calendar, DAY_MIN, day_of},
+    store::outgoing::{Cell, Cells},
 };
 
 /// How a stream begins: signature, flags, no header extension.
