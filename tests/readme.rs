@@ -94,7 +94,11 @@ fn pure_modules_name_no_io_and_no_clock() {
     for folder in ["derive", "rules", "rollups", "schedule"] {
         let files = fs::read_dir(source.join(folder)).expect("a folder");
         let files = files.map(|entry| entry.expect("a file").path());
-        pure.extend(files.filter(|file| !file.ends_with("worker.rs")));
+        pure.extend(files.filter(|file| {
+            !["worker.rs", "books.rs"]
+                .iter()
+                .any(|shell| file.ends_with(shell))
+        }));
     }
     for file in pure {
         let text = fs::read_to_string(&file).expect("source");

@@ -6,6 +6,16 @@ use std::{fs, path::Path};
 
 use common::{binary, mosquitto::Mosquitto, panel::Panel, station::Daemon, waiting::until};
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
+use pumphouse::{
+    calendar::{Calendar, day_of, utc_text},
+    config::Config,
+    schedule::{
+        books::{accounts, in_force},
+        savings::Saving,
+        worker::{Setting, learn},
+    },
+    store::{Store, open_read_only, predictions::newest_row, runs::Run},
+};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -164,6 +174,128 @@ fn a_day_is_planned_within_its_limits_and_each_change_has_its_reason() {
 }
 
 #[test]
+fn savings_are_told_beside_the_control_that_the_history_shows() {
+    let folder = past_station();
+    let whole = report(folder.path(), &["--savings"]);
+    let number = |value: &Value| value.as_f64().expect("a number");
+    let learnt = &whole["control"]["learnt"];
+    // The simulated PLC calls its first pump below 84 % and releases it above 92 %, the second at 71 and 77 %.
+    for (stage, (start, stop)) in [(84.0, 92.0), (71.0, 77.0)].into_iter().enumerate() {
+        let levels = &learnt["cheap"];
+        assert!(
+            (number(&levels["start_pct"][stage]) - start).abs() < 1.0,
+            "{levels}"
+        );
+        assert!(
+            (number(&levels["stop_pct"][stage]) - stop).abs() < 1.0,
+            "{levels}"
+        );
+    }
+    let replay = &learnt["replay"];
+    let error = number(&replay["replayed_kwh"]) / number(&replay["metered_kwh"]) - 1.0;
+    assert!(error.abs() < 0.03, "{replay}");
+    let baseline = &whole["baseline"];
+    let saved = 100.0 * (1.0 - number(&whole["cost"]) / number(&baseline["cost"]));
+    assert!(
+        (saved - number(&baseline["savings_pct"])).abs() < 0.1 && saved > 5.0,
+        "{baseline}"
+    );
+    assert_eq!(whole["days"], serde_json::json!([]));
+    let text = plan(folder.path(), &["--savings"]).expect("a plan");
+    assert!(
+        text.contains("advice saves") && text.contains("pump 1 starts below 8"),
+        "{text}"
+    );
+}
+
+#[test]
+fn closed_days_are_accounted_for_and_again_when_their_rows_change() {
+    let folder = past_station();
+    let config = Config::load(&folder.path().join("pumphouse.toml")).expect("the config");
+    let setting = Setting::of(&config);
+    let mut store = Store::open(&config.store, None).expect("the store");
+    let connection = open_read_only(&config.store).expect("the store");
+    let mut calendar = Calendar::new(config.plant.zone.clone());
+    let day = |date: &str| day_of(date).expect("a date");
+    let begin = calendar.minutes_of(day("2025-03-06")).start;
+    let newest = newest_row(&connection).expect("rows").expect("a row");
+    let model = learn(&connection, &config.plant, newest)
+        .expect("the store")
+        .expect("a station");
+    let in_force = in_force(&connection, &setting, &model, newest)
+        .expect("the store")
+        .expect("a control");
+    assert!(
+        in_force.is_new && in_force.month == "2025-03",
+        "{in_force:?}"
+    );
+    store
+        .save_baseline("2025-03", &in_force.baseline, newest, &mut calendar)
+        .expect("kept");
+    let promised = Saving {
+        baseline_kwh: 1000.0,
+        baseline_cost: 200.0,
+        kwh: 950.0,
+        cost: 150.0,
+    };
+    // Two hours of advice on the 6th, and none afterwards.
+    let schedule = format!(r#"[{{"from": "{}", "pumps": "P3"}}]"#, utc_text(begin));
+    let run = Run {
+        made: begin - 1,
+        status: "planned",
+        planned_kwh: Some(promised.kwh),
+        planned_cost: Some(promised.cost),
+        saving: Some(Ok(promised)),
+        schedule: Some(schedule),
+        ..Run::default()
+    };
+    store.save_run(&run, &mut calendar).expect("kept");
+    store.commit().expect("committed");
+    let due = || accounts(&connection, &setting, &model, newest).expect("the store");
+    let closed = due();
+    let days: Vec<_> = closed.iter().map(|(account, _)| account.day).collect();
+    assert_eq!(
+        days,
+        [
+            day("2025-03-05"),
+            day("2025-03-06"),
+            day("2025-03-07"),
+            day("2025-03-08")
+        ]
+    );
+    for (account, kwh) in &closed {
+        println!("{account:?}");
+        let realised = account.realised.expect("a whole day");
+        assert_eq!(realised.kwh, *kwh);
+        // Nobody followed: what is left is how far a day is off the control learnt.
+        assert!(
+            realised.cost_pct().abs() < 10.0 && realised.kwh_pct().abs() < 10.0,
+            "{account:?}"
+        );
+        store.save_account(account, *kwh).expect("kept");
+    }
+    let advised = &closed[1].0;
+    assert_eq!(advised.planned, Some(promised));
+    assert!(
+        advised
+            .followed_pct
+            .is_some_and(|pct| (0.0..100.0).contains(&pct)),
+        "{advised:?}"
+    );
+    assert_eq!(
+        (closed[2].0.planned, closed[2].0.followed_pct),
+        (None, None)
+    );
+    store.commit().expect("committed");
+    assert!(due().is_empty(), "each day is accounted for once");
+    let changed = "UPDATE daily_summary SET total_kwh = total_kwh + 1 WHERE date = '2025-03-07'";
+    drop(store);
+    let writer = Connection::open(&config.store).expect("the store");
+    assert_eq!(writer.execute(changed, []).expect("changed"), 1);
+    assert_eq!(due().len(), 1, "what changed is accounted for again");
+}
+
+#[test]
 fn what_if_is_answered_and_a_question_that_makes_no_sense_is_refused() {
     let folder = past_station();
     let asked = |question: &str| report(folder.path(), &["--what-if", question])["asked"].clone();
@@ -213,6 +345,8 @@ fn a_pump_that_trips_is_not_planned_with_and_panels_are_told_why() {
             .filter(|plan| plan["status"] != "refused")
     });
     assert_eq!(told["advisory"], true);
+    let saves = told["baseline"]["savings_pct"].is_number();
+    assert!(saves != told["no_savings_because"].is_string(), "{told}");
     let out = &told["out_of_service"][0];
     assert_eq!(out["pump"], "P6", "{out}");
     // Which of the two it is depends on whether the pump ran or was called when it tripped.

@@ -4,21 +4,29 @@ use std::fmt::Write;
 
 use anyhow::Context;
 
+use serde_json::{Value, json};
+
 use super::{ConfigFile, print_json, print_text};
 use crate::{
-    calendar::{Calendar, text},
+    calendar::{Calendar, date_text, text},
     clock::Clock,
     forecast::{models::Models, predict::STALE_MIN, worker::forecasts_now},
-    publish::schedule::{payload, what_if as as_json},
+    publish::schedule::{as_json as saving_json, payload, what_if as as_json},
     schedule::{
+        baseline::Levels,
+        books::{InForce, in_force},
         plan::{Plan, WhatIf, compare, names, what_if},
+        savings::{Account, Saving},
         solve::Effort,
         station::StationModel,
-        worker::{Advice, Setting, advise, learn},
+        worker::{Advice, Known, Setting, advise, learn},
     },
-    store::{open_read_only, predictions::newest_row},
+    store::{open_read_only, predictions::newest_row, runs::standing, savings::accounts},
     tags::{PUMPS, pump_name},
 };
+
+/// Days of the books that are shown.
+const BOOKS_DAYS: i64 = 31;
 
 /// Show the advisory pump schedule with its reasons
 ///
@@ -34,6 +42,9 @@ pub struct PlanVerb {
     /// Tell what was learnt of the pumps, too
     #[arg(long)]
     station: bool,
+    /// Tell what advice has saved, day by day, and the control that it is held against, too
+    #[arg(long)]
+    savings: bool,
     /// Print the whole plan as JSON
     #[arg(long)]
     json: bool,
@@ -49,13 +60,27 @@ impl PlanVerb {
         let forecasts = forecasts_now(&connection, &config.plant, &mut models)?;
         let model = learn(&connection, &config.plant, newest)?;
         let setting = Setting::of(&config);
+        let baseline = match &model {
+            Ok(model) => in_force(&connection, &setting, model, newest)?,
+            Err(why) => Err(why.clone()),
+        };
         let mut calendar = Calendar::new(config.plant.zone.clone());
         let (advice, asked) = advise(
             &connection,
             &setting,
-            (newest, newest),
-            (model.as_ref().map_err(Clone::clone), &forecasts),
-            (None, Effort::FULL),
+            Known {
+                newest,
+                now: newest,
+                standing: standing(&connection, &config.plant, newest)?,
+                model: model.as_ref().map_err(Clone::clone),
+                baseline: baseline
+                    .as_ref()
+                    .map(|it| &it.baseline)
+                    .map_err(Clone::clone),
+                forecasts: &forecasts,
+                before: None,
+            },
+            Effort::FULL,
             |scene, planned| {
                 let m3_per_pct = scene.level.1 / scene.level.0;
                 let asked =
@@ -83,6 +108,14 @@ impl PlanVerb {
             if let Some(asked) = &asked {
                 report["asked"] = as_json(asked);
             }
+            if self.savings {
+                report["control"] = match &baseline {
+                    Ok(it) => json!({ "month": it.month, "learnt": it.baseline }),
+                    Err(why) => json!({ "unknown_because": why }),
+                };
+                let days = accounts(&connection, BOOKS_DAYS)?;
+                report["days"] = days.iter().map(account_json).collect();
+            }
             return print_json(&report);
         }
         let mut whole = String::new();
@@ -103,6 +136,14 @@ impl PlanVerb {
         if let (true, Ok(model)) = (self.station, &model) {
             station(model, &mut whole)?;
         }
+        if self.savings {
+            control(&baseline, &advice.currency, &mut whole)?;
+            books(
+                &accounts(&connection, BOOKS_DAYS)?,
+                &advice.currency,
+                &mut whole,
+            )?;
+        }
         print_text(&whole)
     }
 }
@@ -119,7 +160,7 @@ fn describe(
     writeln!(
         out,
         "Advice from {made}: {:.2} {currency} for {:.0} kWh in {:.0} h; at most {:.2} % better is possible",
-        done.paid(),
+        done.energy_cost,
         done.total_kwh(),
         plan.problem
             .slots
@@ -128,6 +169,24 @@ fn describe(
             .sum::<f64>(),
         plan.gap * 100.0
     )?;
+    if done.demand_cost > 0.0 {
+        let cost = done.demand_cost;
+        writeln!(
+            out,
+            "The month's demand charge rises by {cost:.2} {currency}"
+        )?;
+    }
+    match &plan.saving {
+        Ok(saving) => writeln!(
+            out,
+            "The station's own control would take {:.2} {currency} and {:.0} kWh: advice saves {:.1} % of the cost, {:.1} % of the energy",
+            saving.baseline_cost,
+            saving.baseline_kwh,
+            saving.cost_pct(),
+            saving.kwh_pct()
+        )?,
+        Err(why) => writeln!(out, "What advice saves cannot be told: {why}")?,
+    }
     for broken in &plan.broken {
         writeln!(out, "Cannot be kept: {broken}")?;
     }
@@ -225,4 +284,121 @@ fn station(model: &StationModel, out: &mut String) -> anyhow::Result<()> {
         )?;
     }
     Ok(())
+}
+
+/// The control that savings are held against.
+fn control(
+    in_force: &Result<InForce, String>,
+    currency: &str,
+    out: &mut String,
+) -> anyhow::Result<()> {
+    let it = match in_force {
+        Ok(it) => it,
+        Err(why) => {
+            writeln!(out, "\nThe station's own control is not known: {why}")?;
+            return Ok(());
+        }
+    };
+    let (baseline, replay) = (&it.baseline, &it.baseline.replay);
+    writeln!(
+        out,
+        "\nThe station's own control, learnt for {}: replayed over {:.0} days it takes {:.0} kWh and {:.2} {currency}; metered were {:.0} kWh and {:.2} ({:+.1} % and {:+.1} %)",
+        it.month,
+        replay.days,
+        replay.replayed_kwh,
+        replay.replayed_cost,
+        replay.metered_kwh,
+        replay.metered_cost,
+        replay.kwh_error_pct(),
+        replay.cost_error_pct()
+    )?;
+    let levels = |name: &str, levels: &Levels, out: &mut String| -> anyhow::Result<()> {
+        let stages = levels.start_pct.iter().zip(&levels.stop_pct).enumerate();
+        for (stage, (start, stop)) in stages {
+            if let Some((start, stop)) = start.zip(*stop) {
+                let pump = stage + 1;
+                writeln!(
+                    out,
+                    "  {name}pump {pump} starts below {start:.1} % and stops above {stop:.1} %"
+                )?;
+            }
+        }
+        Ok(())
+    };
+    if baseline.cheap == baseline.dear {
+        levels("", &baseline.cheap, out)?;
+    } else {
+        levels("off peak, ", &baseline.cheap, out)?;
+        levels("at the peak, ", &baseline.dear, out)?;
+    }
+    let ran: f64 = baseline.order_min.iter().skip(1).sum();
+    let mut sets: Vec<_> = baseline.order_min.iter().enumerate().skip(1).collect();
+    sets.sort_by(|(_, one), (_, other)| other.total_cmp(one));
+    let shown: Vec<_> = sets
+        .iter()
+        .take_while(|(_, minutes)| **minutes >= 0.01 * ran)
+        .map(|(set, minutes)| format!("{} {:.0} %", names(*set), *minutes / ran * 100.0))
+        .collect();
+    writeln!(
+        out,
+        "  pumps that run, of the time of pumping: {}",
+        shown.join("; ")
+    )?;
+    Ok(())
+}
+
+/// The closed days, the newest first.
+fn books(accounts: &[Account], currency: &str, out: &mut String) -> anyhow::Result<()> {
+    if accounts.is_empty() {
+        writeln!(out, "\nNo day with advice has closed yet")?;
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "\nDay by day: cost and energy, beside the station's own control on the same demand"
+    )?;
+    for account in accounts {
+        let figures = |saving: &Saving| {
+            format!(
+                "{:.2} {currency} ({:+.1} %), {:.0} kWh ({:+.1} %)",
+                saving.cost,
+                -saving.cost_pct(),
+                saving.kwh,
+                -saving.kwh_pct()
+            )
+        };
+        let realised = match (&account.left_out, &account.realised) {
+            (Some(why), _) => format!("left out, because {why}"),
+            (None, Some(saving)) => format!("metered {}", figures(saving)),
+            (None, None) => "nothing was metered".to_owned(),
+        };
+        let planned = account.planned.as_ref().map_or_else(String::new, |saving| {
+            format!("; planned {}", figures(saving))
+        });
+        let followed = account.followed_pct.map_or_else(String::new, |pct| {
+            format!("; advice followed in {pct:.0} % of the time")
+        });
+        let date = date_text(account.day);
+        writeln!(out, "  {date}: {realised}{planned}{followed}")?;
+    }
+    Ok(())
+}
+
+fn account_json(account: &Account) -> Value {
+    let metered = |saving: Saving| {
+        let mut baseline = saving_json(&saving);
+        baseline["with_advice_cost"] = saving.cost.into();
+        baseline["with_advice_energy_kwh"] = saving.kwh.into();
+        baseline
+    };
+    json!({
+        "date": date_text(account.day),
+        "baseline": account.baseline,
+        "left_out": account.left_out,
+        "followed_pct": account.followed_pct,
+        "planned": account.planned.map(metered),
+        "realised": account.realised.map(metered),
+        "peak_kw": account.peak_kw.map(|it| it.0),
+        "baseline_peak_kw": account.peak_kw.map(|it| it.1),
+    })
 }

@@ -7,6 +7,7 @@ use crate::{
     schedule::{
         plan::{Plan, WhatIf},
         problem::{Combination, pumps},
+        savings::Saving,
         worker::Advice,
     },
     store::{
@@ -43,7 +44,12 @@ pub fn payload(advice: &Advice) -> Value {
     let done = &plan.evaluation;
     payload["status"] = plan.status().into();
     payload["broken"] = plan.broken.clone().into();
-    payload["cost"] = rounded(done.paid());
+    payload["cost"] = rounded(done.energy_cost);
+    payload["demand_cost"] = rounded(done.demand_cost);
+    match &plan.saving {
+        Ok(saving) => payload["baseline"] = as_json(saving),
+        Err(why) => payload["no_savings_because"] = why.clone().into(),
+    }
     payload["energy_kwh"] = rounded(done.total_kwh());
     payload["starts"] = done.starts.into();
     payload["at_most_better_pct"] = rounded(plan.gap * 100.0);
@@ -83,6 +89,16 @@ pub fn payload(advice: &Advice) -> Value {
     payload["extrapolated"] = plan.extrapolated.iter().map(|&set| list(set)).collect();
     payload["what_ifs"] = advice.what_ifs.iter().map(what_if).collect();
     payload
+}
+
+/// What is saved beside the station's own control on the same demand and to the same level, of energy alone.
+pub fn as_json(saving: &Saving) -> Value {
+    json!({
+        "cost": rounded(saving.baseline_cost),
+        "energy_kwh": rounded(saving.baseline_kwh),
+        "savings_pct": rounded(saving.cost_pct()),
+        "savings_kwh_pct": rounded(saving.kwh_pct()),
+    })
 }
 
 fn changes(plan: &Plan) -> Value {

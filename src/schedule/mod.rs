@@ -4,12 +4,17 @@
 //! `search` from above), `evaluate` prices it without knowing how it was found. `relaxation` bounds it a second time, with another
 //! program and code, and tells what water is worth.
 //!
-//! *Invariant.* All of these are pure, and the same problem gives the same schedule.
+//! `baseline` is the station's own control as its history shows it, `savings` what advice saves beside it.
+//!
+//! *Invariant.* All of these are pure, and the same problem gives the same schedule. `worker` and `books` connect them with the store.
 
+pub mod baseline;
+pub mod books;
 pub mod evaluate;
 pub mod plan;
 pub mod problem;
 pub mod relaxation;
+pub mod savings;
 mod search;
 pub mod solve;
 pub mod station;

@@ -10,9 +10,11 @@ use crate::{
 };
 
 use super::{
+    baseline::Baseline,
     evaluate::{Evaluation, Limit, evaluate},
     problem::{Breaches, COMBINATIONS, Combination, Duty, Problem, Pump, Slot, Tank, count, pumps},
     relaxation::Relaxation,
+    savings::{Saving, planned},
     solve::{Effort, solve},
     station::StationModel,
 };
@@ -68,6 +70,8 @@ pub struct Scene<'a> {
     pub demand: Result<&'a dyn Fn(Minute) -> f64, String>,
     /// The month's highest quarter hour so far, kW.
     pub reached_kw: f64,
+    /// The station's own control, or why what advice saves cannot be told.
+    pub baseline: Result<&'a Baseline, String>,
     /// The plan before this one.
     pub before: Option<&'a Plan>,
 }
@@ -134,6 +138,8 @@ pub struct Plan {
     pub gap: f64,
     /// What is priced.
     pub evaluation: Evaluation,
+    /// What it saves beside the station's own control, or why that cannot be told.
+    pub saving: Result<Saving, String>,
     /// What it was planned for.
     pub problem: Problem,
     /// Sets in it that were never seen to run.
@@ -201,6 +207,8 @@ pub fn plan(scene: &Scene, effort: Effort) -> Planned {
         out: out(scene),
         bound: answer.bound,
         gap: answer.gap(),
+        saving: (scene.baseline.clone())
+            .map(|baseline| planned(baseline, &problem, &evaluation, scene.tariff)),
         evaluation,
         problem,
         extrapolated,

@@ -10,7 +10,9 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::{
-    plan::{Plan, Planned, Scene, WhatIf, binding, names, plan, what_ifs},
+    baseline::Baseline,
+    books::{InForce, accounts, in_force},
+    plan::{Plan, Planned, Scene, Standing, WhatIf, binding, names, plan, what_ifs},
     relaxation::{Relaxation, relax},
     solve::Effort,
     station::StationModel,
@@ -32,6 +34,7 @@ use crate::{
         runs::{Run, reached_kw, seen, standing},
         writer::Handle,
     },
+    tags::PUMPS,
     tariff::Tariff,
 };
 
@@ -162,16 +165,41 @@ pub fn demand(forecasts: &[Forecast]) -> Result<impl Fn(Minute) -> f64 + use<>, 
     })
 }
 
-/// Plans from what the store has now. The scene, too, for who wants to ask it what if.
+/// What is known when a plan is made.
+pub struct Known<'a> {
+    /// The newest row's minute.
+    pub newest: Minute,
+    /// The present minute.
+    pub now: Minute,
+    /// Level, % and m³, and the pumps.
+    pub standing: ((f64, f64), [Standing; PUMPS]),
+    /// What the pumps do.
+    pub model: Result<&'a StationModel, String>,
+    /// The station's own control.
+    pub baseline: Result<&'a Baseline, String>,
+    /// The newest forecasts.
+    pub forecasts: &'a [Forecast],
+    /// The plan before.
+    pub before: Option<&'a Plan>,
+}
+
+/// Plans from what is known and the store has now. The scene, too, for who wants to ask it what if.
 pub fn advise<T>(
     connection: &Connection,
     setting: &Setting,
-    (newest, now): (Minute, Minute),
-    (model, forecasts): (Result<&StationModel, String>, &[Forecast]),
-    (before, effort): (Option<&Plan>, Effort),
+    known: Known,
+    effort: Effort,
     with: impl FnOnce(&Scene, Planned) -> T,
 ) -> anyhow::Result<T> {
-    let (level, pumps) = standing(connection, &setting.plant, newest)?;
+    let Known {
+        newest,
+        now,
+        standing: (level, pumps),
+        model,
+        baseline,
+        forecasts,
+        before,
+    } = known;
     let mut calendar = Calendar::new(setting.plant.zone.clone());
     let demand = demand(forecasts);
     let scene = Scene {
@@ -189,6 +217,7 @@ pub fn advise<T>(
             .map(|demand| demand as &dyn Fn(Minute) -> f64)
             .map_err(Clone::clone),
         reached_kw: reached_kw(connection, &mut calendar, newest)?,
+        baseline,
         before,
     };
     let planned = plan(&scene, effort);
@@ -220,6 +249,9 @@ pub struct Planner {
 struct State {
     model: Option<Result<StationModel, String>>,
     learnt: Minute,
+    baseline: Option<Result<InForce, String>>,
+    /// The newest minute when the books were last looked at.
+    booked: Option<Minute>,
     advice: Option<Arc<Advice>>,
     /// What the plan in force was made of, as far as a change of it is an event.
     made_of: Option<(Vec<Option<String>>, bool)>,
@@ -255,13 +287,11 @@ impl Planner {
             .iter()
             .map(|told| told.forecast.clone())
             .collect();
-        let (level, pumps) = standing(connection, &self.setting.plant, newest)?;
-        let made_of = (
-            pumps.map(|pump| pump.out).to_vec(),
-            demand(&forecasts).is_ok(),
-        );
+        let standing = standing(connection, &self.setting.plant, newest)?;
+        let out = standing.1.iter().map(|pump| pump.out.clone());
+        let made_of = (out.collect(), demand(&forecasts).is_ok());
         let is_event = state.made_of.as_ref() != Some(&made_of);
-        if !is_event && !self.is_due(state, newest, now, level) {
+        if !is_event && !self.is_due(state, newest, now, standing.0) {
             return Ok(());
         }
         let learnt_min = match &state.model {
@@ -276,22 +306,36 @@ impl Planner {
             }
             (state.model, state.learnt) = (Some(model), newest);
         }
+        self.keep_books(connection, state, newest)?;
         let model = match &state.model {
             Some(Ok(model)) => Ok(model),
             Some(Err(why)) => Err(why.clone()),
             None => Err("what the pumps do is not known yet".into()),
+        };
+        let baseline = match &state.baseline {
+            Some(Ok(in_force)) => Ok(&in_force.baseline),
+            Some(Err(why)) => Err(why.clone()),
+            None => Err("the station's own control is not known yet".into()),
         };
         let before = state
             .advice
             .as_ref()
             .and_then(|advice| advice.planned.as_ref().ok())
             .map(|plan| &**plan);
+        let known = Known {
+            newest,
+            now,
+            standing,
+            model,
+            baseline,
+            forecasts: &forecasts,
+            before,
+        };
         let advice = advise(
             connection,
             &self.setting,
-            (newest, now),
-            (model, &forecasts),
-            (before, Effort::FULL),
+            known,
+            Effort::FULL,
             |scene, planned| Advice::new(planned, scene),
         )?;
         let advice = Arc::new(advice);
@@ -300,6 +344,49 @@ impl Planner {
         state.made_of = Some(made_of);
         state.advice = Some(advice.clone());
         self.keep(&advice, state)
+    }
+
+    /// Looks into the books once an hour and when a day has closed.
+    fn keep_books(
+        &self,
+        connection: &Connection,
+        state: &mut State,
+        newest: Minute,
+    ) -> anyhow::Result<()> {
+        let Some(Ok(model)) = &state.model else {
+            return Ok(());
+        };
+        let hour = |minute: Minute| minute.div_euclid(60);
+        if state.booked.is_some_and(|at| hour(at) == hour(newest)) {
+            return Ok(());
+        }
+        let in_force = in_force(connection, &self.setting, model, newest)?;
+        let zone = &self.setting.plant.zone;
+        if let Ok(new) = &in_force
+            && new.is_new
+        {
+            log::info!(month = new.month, replay_error_pct = new.baseline.replay.kwh_error_pct(); "learnt the station's own control");
+            let (new, zone) = (new.clone(), zone.clone());
+            self.handle
+                .transact(move |store| {
+                    let mut calendar = Calendar::new(zone);
+                    store.save_baseline(&new.month, &new.baseline, newest, &mut calendar)
+                })
+                .context("cannot keep the station's own control")?;
+        }
+        state.baseline = Some(in_force);
+        // As of before the baseline was kept: a day that it makes possible is accounted for with the next look.
+        let accounts = accounts(connection, &self.setting, model, newest)?;
+        if !accounts.is_empty() {
+            self.handle
+                .transact(move |store| {
+                    let mut kept = accounts.iter();
+                    kept.try_for_each(|(account, kwh)| store.save_account(account, *kwh))
+                })
+                .context("cannot keep the books of savings")?;
+        }
+        state.booked = Some(newest);
+        Ok(())
     }
 
     /// Whether a new plan is due although nothing happened.
@@ -397,7 +484,9 @@ fn run(advice: &Advice) -> Run {
         bound: Some(plan.bound),
         gap_pct: Some(plan.gap * 100.0),
         planned_kwh: Some(plan.evaluation.total_kwh()),
-        planned_cost: Some(plan.evaluation.paid()),
+        planned_cost: Some(plan.evaluation.energy_cost),
+        demand_cost: Some(plan.evaluation.demand_cost),
+        saving: Some(plan.saving.clone()),
         starts: Some(plan.evaluation.starts as i64),
         schedule: Some(schedule.to_string()),
     }

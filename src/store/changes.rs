@@ -46,6 +46,8 @@ pub enum Synced {
     Expectation,
     /// `optimization_runs`
     Runs,
+    /// `savings_daily`
+    Savings,
 }
 
 /// What a table's change log keys are.
@@ -61,7 +63,7 @@ pub enum Keyed {
 
 impl Synced {
     /// All of them, in the order in which they are sent.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Readings,
         Self::Sessions,
         Self::Hours,
@@ -75,6 +77,7 @@ impl Synced {
         Self::Performance,
         Self::Expectation,
         Self::Runs,
+        Self::Savings,
     ];
 
     /// Its name, on the box and at the central office.
@@ -93,6 +96,7 @@ impl Synced {
             Self::Performance => "model_performance",
             Self::Expectation => "pump_expectation",
             Self::Runs => "optimization_runs",
+            Self::Savings => "savings_daily",
         }
     }
 
@@ -111,7 +115,8 @@ impl Synced {
             | Self::Health
             | Self::Suppressed
             | Self::Performance
-            | Self::Expectation => Keyed::Day,
+            | Self::Expectation
+            | Self::Savings => Keyed::Day,
             Self::Journal | Self::Rejects => Keyed::Id,
         }
     }
@@ -129,7 +134,7 @@ impl Synced {
     pub fn loses_rows(self) -> bool {
         !matches!(
             self,
-            Self::Readings | Self::Journal | Self::Predictions | Self::Runs
+            Self::Readings | Self::Journal | Self::Predictions | Self::Runs | Self::Savings
         )
     }
 

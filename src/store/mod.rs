@@ -23,6 +23,7 @@ mod readings;
 mod rerun;
 pub mod reserve;
 pub mod runs;
+pub mod savings;
 pub mod states;
 mod tables;
 pub mod view;
@@ -60,6 +61,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/sqlite/0002_delivery.sql")),
     M::up(include_str!("../../migrations/sqlite/0003_forecasts.sql")),
     M::up(include_str!("../../migrations/sqlite/0004_schedule.sql")),
+    M::up(include_str!("../../migrations/sqlite/0005_savings.sql")),
 ];
 
 /// The store, open for writing.

@@ -366,7 +366,8 @@ fn index_range(table: Synced, (first, last): (i64, i64)) -> (&'static str, [Sql;
         | Synced::Health
         | Synced::Suppressed
         | Synced::Performance
-        | Synced::Expectation => ("date", [first, last].map(|day| Sql::from(date_text(day)))),
+        | Synced::Expectation
+        | Synced::Savings => ("date", [first, last].map(|day| Sql::from(date_text(day)))),
         Synced::Journal | Synced::Rejects => ("id", [first, last].map(Sql::from)),
     }
 }
@@ -385,7 +386,7 @@ pub fn ordered_by(table: Synced) -> &'static str {
         Synced::Readings | Synced::Runs => "ts",
         Synced::Sessions | Synced::Alerts | Synced::Journal | Synced::Rejects => "id",
         Synced::Hours => "date, hour",
-        Synced::Days => "date",
+        Synced::Days | Synced::Savings => "date",
         Synced::Health | Synced::Expectation => "date, pump",
         Synced::Predictions => "ts, target, model, for_ts",
         Synced::Performance => "date, model, period, ahead_min",

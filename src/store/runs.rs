@@ -6,7 +6,7 @@ use super::{Store, Synced, session_ids};
 use crate::{
     calendar::{Calendar, DAY_MIN, Minute, text},
     plant::Plant,
-    schedule::{plan::Standing, problem::Combination, station::Seen},
+    schedule::{plan::Standing, problem::Combination, savings::Saving, station::Seen},
     tags::{PUMPS, pump_name},
 };
 
@@ -17,7 +17,7 @@ const FILL_STEP: f64 = 0.05;
 /// A quarter of an hour, by which demand is charged, s.
 const QUARTER_S: i64 = 900;
 /// Alerts that take a pump out of service: it has tripped, its circuit is lost, it lifts nothing.
-const OUT_RULES: [&str; 3] = ["B-01", "A-02", "B-02"];
+pub const OUT_RULES: [&str; 3] = ["B-01", "A-02", "B-02"];
 
 /// A plan, or why there was none, on its way into the store.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,8 +38,12 @@ pub struct Run {
     pub gap_pct: Option<f64>,
     /// Energy, kWh.
     pub planned_kwh: Option<f64>,
-    /// What it costs.
+    /// What that costs.
     pub planned_cost: Option<f64>,
+    /// What it adds to the month's demand charge.
+    pub demand_cost: Option<f64>,
+    /// What it saves beside the station's own control, or why that cannot be told.
+    pub saving: Option<Result<Saving, String>>,
     /// Starts of pumps.
     pub starts: Option<i64>,
     /// The schedule, JSON.
@@ -185,10 +189,12 @@ pub fn reached_kw(
 impl Store {
     /// Keeps a plan.
     pub fn save_run(&mut self, run: &Run, calendar: &mut Calendar) -> anyhow::Result<()> {
+        let saving = run.saving.as_ref().and_then(|it| it.as_ref().ok());
         self.connection
             .prepare_cached(
                 "INSERT OR REPLACE INTO optimization_runs (ts, made_at, status, reason, horizon_h, objective, bound, gap_pct, planned_kwh, \
-                 planned_cost, starts, schedule) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 planned_cost, demand_cost, starts, schedule, baseline_kwh, baseline_cost, savings_pct, savings_kwh_pct, \
+                 no_savings_because) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?
             .execute(params![
                 run.made * 60,
@@ -201,8 +207,14 @@ impl Store {
                 run.gap_pct,
                 run.planned_kwh,
                 run.planned_cost,
+                run.demand_cost,
                 run.starts,
                 run.schedule,
+                saving.map(|it| it.baseline_kwh),
+                saving.map(|it| it.baseline_cost),
+                saving.map(|it| it.cost_pct()),
+                saving.map(|it| it.kwh_pct()),
+                run.saving.as_ref().and_then(|it| it.as_ref().err()),
             ])?;
         self.changes.note(Synced::Runs, run.made * 60);
         Ok(())

@@ -29,7 +29,9 @@ impl Layout {
     /// The primary key at the central office, without `site_id`.
     pub fn key(&self) -> &'static [&'static str] {
         match self.table {
-            Synced::Readings | Synced::Hours | Synced::Days | Synced::Runs => &["ts"],
+            Synced::Readings | Synced::Hours | Synced::Days | Synced::Runs | Synced::Savings => {
+                &["ts"]
+            }
             Synced::Sessions | Synced::Health | Synced::Expectation => &["ts", "pump"],
             Synced::Predictions => &["ts", "target", "model", "for_ts"],
             Synced::Performance => &["ts", "model", "period", "ahead_min"],

@@ -553,6 +553,7 @@ impl World {
             "predictions",
             "model_performance",
             "optimization_runs",
+            "savings_daily",
         ] {
             let here = self.count(&format!("SELECT count(*) FROM {table}"));
             let refused = self.count(&format!(

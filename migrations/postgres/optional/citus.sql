@@ -15,4 +15,5 @@ SELECT create_distributed_table('predictions', 'site_id', colocate_with => 'read
 SELECT create_distributed_table('model_performance', 'site_id', colocate_with => 'readings_wide');
 SELECT create_distributed_table('pump_expectation', 'site_id', colocate_with => 'readings_wide');
 SELECT create_distributed_table('optimization_runs', 'site_id', colocate_with => 'readings_wide');
+SELECT create_distributed_table('savings_daily', 'site_id', colocate_with => 'readings_wide');
 SELECT create_distributed_table('edge_sync', 'site_id', colocate_with => 'readings_wide');
