@@ -145,6 +145,9 @@ fn a_day_is_planned_within_its_limits_and_each_change_has_its_reason() {
             "{slot}"
         );
     }
+    // 2 % of the tank's 1,200 m³ at least.
+    let margin = whole["margin_m3"].as_f64().expect("a margin");
+    assert!((23.0..200.0).contains(&margin), "{margin}");
     // More is pumped for each hour off peak than at the peak.
     let mean = |price: f64| {
         let at: Vec<_> = slots(&whole)

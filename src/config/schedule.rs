@@ -16,7 +16,7 @@ pub struct Schedule {
     pub level_min_pct: f64,
     /// Highest level, %.
     pub level_max_pct: f64,
-    /// Kept from both for the forecast's error, %.
+    /// Kept from both at least, for the forecast's error, %.
     pub margin_pct: f64,
     /// Most pumps at once.
     pub pumps_on_max: usize,
@@ -32,6 +32,13 @@ pub struct Schedule {
     pub start_cost: f64,
     /// Price of an hour's wear of a pump that has run as much as the others lately.
     pub wear_cost_per_h: f64,
+}
+
+impl Schedule {
+    /// How long it takes at most until pumps can answer to what was not foreseen, min: a pump just switched, and a slot.
+    pub fn reaction_min(&self) -> i64 {
+        self.min_up_min.max(self.min_down_min) + self.slot_min
+    }
 }
 
 /// The settings.

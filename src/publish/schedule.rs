@@ -52,6 +52,7 @@ pub fn payload(advice: &Advice) -> Value {
     }
     payload["energy_kwh"] = rounded(done.total_kwh());
     payload["starts"] = done.starts.into();
+    payload["margin_m3"] = rounded(plan.problem.tank.margin_m3);
     payload["at_most_better_pct"] = rounded(plan.gap * 100.0);
     payload["slots"] = plan
         .slots

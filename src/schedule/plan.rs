@@ -30,6 +30,9 @@ const SURPLUS_SHARE: f64 = 0.9;
 /// Waiting this long is what a change of pumps is held against, min.
 const WAIT_MIN: i64 = 60;
 
+/// The margins of a forecast that is far off take this share of the room between the limits each, at most.
+const MARGIN_SHARE_MAX: f64 = 0.2;
+
 /// A limit whose room is worth less than this share of the dearest water is not told of.
 const WORTH_TELLING: f64 = 0.05;
 
@@ -68,6 +71,8 @@ pub struct Scene<'a> {
     pub pumps: [Standing; PUMPS],
     /// The demand of a minute ahead, m³/h, or why it is not known.
     pub demand: Result<&'a dyn Fn(Minute) -> f64, String>,
+    /// By how much the demand may be off its forecast until pumps can answer, m³.
+    pub demand_error_m3: f64,
     /// The month's highest quarter hour so far, kW.
     pub reached_kw: f64,
     /// The station's own control, or why what advice saves cannot be told.
@@ -276,12 +281,15 @@ fn problem(scene: &Scene) -> Result<Problem, String> {
     let usable = |set: Combination| super::problem::pumps(set).all(|pump| pumps[pump].in_service);
     let sets = (1..COMBINATIONS).filter(|&set| usable(set) && count(set) <= settings.pumps_on_max);
     let breaches = breaches(sets.map(|set| &duties[set]), plant.volume_m3, (cheap, dear));
+    let low_m3 = settings.level_min_pct * m3_per_pct;
+    let high_m3 = (settings.level_max_pct * m3_per_pct).min(plant.volume_m3);
+    let margin_m3 = (settings.margin_pct * m3_per_pct).max(scene.demand_error_m3);
     let tank = Tank {
         volume_m3: plant.volume_m3,
         now_m3: level_m3.min(plant.volume_m3),
-        low_m3: settings.level_min_pct * m3_per_pct,
-        high_m3: (settings.level_max_pct * m3_per_pct).min(plant.volume_m3),
-        margin_m3: settings.margin_pct * m3_per_pct,
+        low_m3,
+        high_m3,
+        margin_m3: margin_m3.min((high_m3 - low_m3) * MARGIN_SHARE_MAX),
         end_m3: 0.0,
     };
     let room = (tank.low_m3 + tank.margin_m3, tank.high_m3 - tank.margin_m3);
