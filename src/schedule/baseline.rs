@@ -232,9 +232,11 @@ impl Baseline {
             return Some("the history has no half day without a gap to replay".into());
         }
         (error_pct.abs() > REPLAY_ERROR_MAX_PCT || error_pct.is_nan()).then(|| {
+            let more = if error_pct < 0.0 { "less" } else { "more" };
             format!(
-                "replayed over {:.0} days, the control learnt from the history takes {error_pct:+.1} % of the metered energy; savings are told within {REPLAY_ERROR_MAX_PCT} %",
-                self.replay.days
+                "replayed over {:.0} days, the control learnt from the history takes {:.1} % {more} energy than was metered; savings are told within {REPLAY_ERROR_MAX_PCT} %",
+                self.replay.days,
+                error_pct.abs()
             )
         })
     }
@@ -285,7 +287,7 @@ impl Baseline {
                 if let Some((start, stop)) = start.zip(*stop).filter(|(start, stop)| start >= stop)
                 {
                     return Err(format!(
-                        "the station is not run by its level: pump {} of a stage starts at {start:.0} % and stops at {stop:.0} %",
+                        "the station is not run by its level: pump {} starts at {start:.0} % and stops at {stop:.0} %",
                         stage + 1
                     ));
                 }
@@ -687,7 +689,7 @@ mod tests {
             .collect();
         let off = Baseline::fit(&dearer, &tariff(), &duties(), VOLUME_M3).expect("a control");
         let why = off.fault().expect("9 % off");
-        assert!(why.contains("of the metered energy"), "{why}");
+        assert!(why.contains("% less energy than was metered"), "{why}");
     }
 
     #[test]
