@@ -11,7 +11,7 @@ use crate::{
     calendar::{Calendar, date_text, text},
     clock::Clock,
     forecast::{models::Models, predict::STALE_MIN, worker::forecasts_now},
-    publish::schedule::{as_json as saving_json, payload, what_if as as_json},
+    publish::schedule::{payload, saving as saving_json, what_if as as_json},
     schedule::{
         baseline::Levels,
         books::{InForce, in_force},

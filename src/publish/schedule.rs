@@ -47,7 +47,7 @@ pub fn payload(advice: &Advice) -> Value {
     payload["cost"] = rounded(done.energy_cost);
     payload["demand_cost"] = rounded(done.demand_cost);
     match &plan.saving {
-        Ok(saving) => payload["baseline"] = as_json(saving),
+        Ok(saving) => payload["baseline"] = self::saving(saving),
         Err(why) => payload["no_savings_because"] = why.clone().into(),
     }
     payload["energy_kwh"] = rounded(done.total_kwh());
@@ -93,7 +93,7 @@ pub fn payload(advice: &Advice) -> Value {
 }
 
 /// What is saved beside the station's own control on the same demand and to the same level, of energy alone.
-pub fn as_json(saving: &Saving) -> Value {
+pub fn saving(saving: &Saving) -> Value {
     json!({
         "cost": rounded(saving.baseline_cost),
         "energy_kwh": rounded(saving.baseline_kwh),

@@ -26,7 +26,7 @@ const APART_PCT: f64 = 3.0;
 /// A number of pumps that ran for less than this share of the time is none that the control calls.
 const SHARE_MIN: f64 = 0.002;
 /// Days of history from which a control is learnt.
-pub const LEARNT_DAYS_MIN: i64 = 7;
+const LEARNT_DAYS_MIN: i64 = 7;
 /// A stretch of history from which the replay counts, min: half a day.
 const REPLAYED_MIN: usize = 720;
 /// Minutes over which demand is taken from flow and level: one minute's change of level is lost in the transmitter's noise.
@@ -49,6 +49,16 @@ pub struct Past {
     pub power_kw: Option<f64>,
     /// Price of energy, per kWh.
     pub price_per_kwh: f64,
+}
+
+impl Past {
+    /// Whether pumps, level, flow and power are all known.
+    pub fn is_known(&self) -> bool {
+        self.set.is_some()
+            && self.fill.is_some()
+            && self.flow_m3h.is_some()
+            && self.power_kw.is_some()
+    }
 }
 
 /// Levels at which stages are entered and left, %; `[n]` is from `n` to `n + 1` pumps and back.
@@ -122,14 +132,8 @@ pub struct Water {
 impl Water {
     /// By what the sets of pumps do.
     pub fn of(duties: &[Duty], volume_m3: f64, tariff: &Tariff) -> Self {
-        let energy = |duty: &Duty| {
-            let (flow, power) = (
-                duty.flow_m3h.at(volume_m3 / 2.0),
-                duty.power_kw.at(volume_m3 / 2.0),
-            );
-            (flow > 0.0).then(|| power / flow)
-        };
-        let least = duties.iter().filter_map(energy).reduce(f64::min);
+        let energies = duties.iter().filter_map(|duty| duty.kwh_per_m3(volume_m3));
+        let least = energies.reduce(f64::min);
         let kwh_per_m3 = least.unwrap_or(0.0);
         Self {
             kwh_per_m3,
@@ -491,17 +495,11 @@ impl Told {
 
 /// Stretches of minutes that are all known and follow each other.
 fn stretches(history: &[Past]) -> impl Iterator<Item = &[Past]> {
-    let is_known = |past: &Past| {
-        past.set.is_some()
-            && past.fill.is_some()
-            && past.flow_m3h.is_some()
-            && past.power_kw.is_some()
-    };
     history
-        .chunk_by(move |before, after| {
-            is_known(before) && is_known(after) && after.minute == before.minute + 1
+        .chunk_by(|before, after| {
+            before.is_known() && after.is_known() && after.minute == before.minute + 1
         })
-        .filter(move |stretch| stretch.iter().all(is_known))
+        .filter(|stretch| stretch.iter().all(Past::is_known))
 }
 
 /// A change of the stage.

@@ -82,11 +82,6 @@ impl Evaluation {
     pub fn total_kwh(&self) -> f64 {
         self.energy_kwh.iter().sum()
     }
-
-    /// What is paid: energy and demand charge.
-    pub fn paid(&self) -> f64 {
-        self.energy_cost + self.demand_cost
-    }
 }
 
 /// Prices a schedule, a set of pumps for each slot.

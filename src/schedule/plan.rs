@@ -349,13 +349,7 @@ fn breaches<'a>(
     volume_m3: f64,
     (cheap, dear): (f64, f64),
 ) -> Breaches {
-    let energies = duties.filter_map(|duty| {
-        let (flow, power) = (
-            duty.flow_m3h.at(volume_m3 / 2.0),
-            duty.power_kw.at(volume_m3 / 2.0),
-        );
-        (flow > 0.0).then(|| power / flow)
-    });
+    let energies = duties.filter_map(|duty| duty.kwh_per_m3(volume_m3));
     let (least, most) = energies.fold((f64::INFINITY, 0.0_f64), |(least, most), it| {
         (least.min(it), most.max(it))
     });

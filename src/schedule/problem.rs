@@ -57,6 +57,14 @@ pub struct Duty {
     pub premium_per_h: f64,
 }
 
+impl Duty {
+    /// Energy to lift a m³ into a half-full tank of this volume, kWh; `None` when nothing is lifted.
+    pub fn kwh_per_m3(&self, volume_m3: f64) -> Option<f64> {
+        let flow_m3h = self.flow_m3h.at(volume_m3 / 2.0);
+        (flow_m3h > 0.0).then(|| self.power_kw.at(volume_m3 / 2.0) / flow_m3h)
+    }
+}
+
 /// A slot of the horizon.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Slot {

@@ -18,7 +18,7 @@ const KNOWN_MIN_PCT: f64 = 95.0;
 /// A day with more minutes outside its limits is left out.
 const OUTSIDE_MAX_MIN: usize = 15;
 /// A day in which pumps were out of service for more pump minutes is left out.
-pub const OUT_MAX_MIN: i64 = 60;
+const OUT_MAX_MIN: i64 = 60;
 /// A stretch of a day that counts, min.
 const STRETCH_MIN: usize = 30;
 /// Advice has so many minutes to be followed.
@@ -171,13 +171,7 @@ pub fn account(closed: &Closed, yardstick: &Yardstick) -> Account {
 
 /// Why a day says nothing of what advice saves.
 fn left_out(closed: &Closed, yardstick: &Yardstick) -> Option<String> {
-    let is_known = |past: &&Past| {
-        past.set.is_some()
-            && past.fill.is_some()
-            && past.flow_m3h.is_some()
-            && past.power_kw.is_some()
-    };
-    let known = closed.past.iter().filter(is_known).count();
+    let known = closed.past.iter().filter(|past| past.is_known()).count();
     if (known as f64) < KNOWN_MIN_PCT / 100.0 * closed.length_min as f64 {
         return Some(format!(
             "level, flow, power and pumps are known in {known} of {} min",

@@ -394,7 +394,6 @@ impl Planner {
                 .context("cannot keep the station's own control")?;
         }
         state.baseline = Some(in_force);
-        // As of before the baseline was kept: a day that it makes possible is accounted for with the next look.
         let accounts = accounts(connection, &self.setting, model, newest)?;
         if !accounts.is_empty() {
             self.handle

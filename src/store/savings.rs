@@ -64,7 +64,7 @@ pub fn past(
     Ok(minutes)
 }
 
-/// The days from a minute on that tell of the station's own control: whose advice was not followed.
+/// The days whose advice was followed: they do not tell of the station's own control.
 pub fn followed_days(connection: &Connection) -> anyhow::Result<Vec<Day>> {
     let mut statement =
         connection.prepare_cached("SELECT date FROM savings_daily WHERE followed_pct > ?")?;
