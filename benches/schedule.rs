@@ -2,10 +2,17 @@
 //!
 //! - `-- days`: the fixed days, the gap and the time of the first answer and of the proof, and the memory that it took;
 //! - `-- weeks`: four weeks run by advice and by three level controls, with demand that is not as forecast;
+//! - `-- product`: two weeks of the simulated station with the whole product: exports read in, the models' own forecasts, plans, which
+//!   an operator follows; beside it the same weeks under the simulated PLC and three level controls;
 //! - `-- rivals`: OR-Tools' CP-SAT and HiGHS on the same days, with flows that do not depend on the level: time to 1 % and the cost
 //!   reached (Python, in an environment of its own below `target`);
 //! - `-- epanet`: a day's schedule, at once and planned anew each hour, on EPANET's hydraulics.
 
+#[path = "../tests/common/binary.rs"]
+#[allow(dead_code, reason = "only runs to their end are of use here")]
+mod binary;
+#[path = "../tests/common/followed.rs"]
+mod followed;
 #[path = "../tests/common/instances.rs"]
 #[allow(dead_code, reason = "the tests take small problems, too")]
 mod instances;
@@ -22,6 +29,7 @@ use std::{
     time::Instant,
 };
 
+use followed::{By, Followed};
 use instances::{DAYS, DEPTH_M, FRICTION, STATIC_HEAD_M, day};
 use pumphouse::{
     schedule::{
@@ -32,13 +40,17 @@ use pumphouse::{
     },
     simulate::Station,
 };
-use rolling::{Control, run};
+use rolling::{Control, Outcome, run};
 use serde_json::{Value, json};
 
 /// What a rival may take for a day, s.
 const RIVAL_S: &str = "20";
+/// The rivals' costs are looked at after so long, too.
+const SOON_S: f64 = 2.0;
 /// Days of a run.
 const WEEKS_DAYS: usize = 28;
+/// Days of a run with the whole product.
+const PRODUCT_DAYS: usize = 14;
 
 fn main() {
     let parts: Vec<String> = std::env::args()
@@ -51,6 +63,9 @@ fn main() {
     }
     if wants("weeks") {
         weeks();
+    }
+    if wants("product") {
+        product();
     }
     if wants("rivals") {
         rivals();
@@ -95,26 +110,45 @@ fn days() {
 }
 
 fn weeks() {
-    let advice = run(Control::Advice, WEEKS_DAYS, 0.08, 1);
+    let of = |control| run(control, WEEKS_DAYS, 0.08, 1);
+    let controls = [Control::Level, Control::TariffAware, Control::BestFirst];
+    let others = controls.map(|control| (format!("{control:?}"), of(control)));
+    compare(&of(Control::Advice), &others, WEEKS_DAYS);
+}
+
+fn product() {
+    let station = Followed::new();
+    let of = |by: By| station.run(by, PRODUCT_DAYS);
+    let controls = [Control::Level, Control::TariffAware, Control::BestFirst];
+    let others = controls.map(|control| (format!("{control:?}"), of(By::Control(control))));
+    let others: Vec<_> = std::iter::once(("Plc".to_owned(), of(By::Plc)))
+        .chain(others)
+        .collect();
+    compare(&of(By::Control(Control::Advice)), &others, PRODUCT_DAYS);
+}
+
+/// What advice brings beside other controls.
+fn compare(advice: &Outcome, others: &[(String, Outcome)], days: usize) {
     println!(
-        "{:<12} {:>9} {:>9} {:>10} {:>14} {:>8} {:>7}",
-        "control", "cost", "kWh", "starts/d", "level %", "faults", "saving"
+        "{:<12} {:>9} {:>9} {:>10} {:>14} {:>8} {:>7} {:>8}",
+        "control", "cost", "kWh", "starts/d", "level %", "faults", "saving", "of kWh"
     );
-    let row = |name: &str, it: &rolling::Outcome| {
+    let row = |name: &str, it: &Outcome| {
         println!(
-            "{name:<12} {:>9.1} {:>9.0} {:>10.1} {:>6.1}–{:<6.1} {:>8} {:>5.1} %",
+            "{name:<12} {:>9.1} {:>9.0} {:>10.1} {:>6.1}–{:<6.1} {:>8} {:>5.1} % {:>6.1} %",
             it.cost,
             it.energy_kwh,
-            it.starts as f64 / WEEKS_DAYS as f64,
+            it.starts as f64 / days as f64,
             it.level_pct.0,
             it.level_pct.1,
             it.faults.len(),
-            (1.0 - advice.cost / it.cost) * 100.0
+            (1.0 - advice.cost / it.cost) * 100.0,
+            (1.0 - advice.energy_kwh / it.energy_kwh) * 100.0
         );
     };
-    row("advice", &advice);
-    for control in [Control::Level, Control::TariffAware, Control::BestFirst] {
-        row(&format!("{control:?}"), &run(control, WEEKS_DAYS, 0.08, 1));
+    row("advice", advice);
+    for (name, it) in others {
+        row(name, it);
     }
 }
 
@@ -180,8 +214,8 @@ fn told(problem: &Problem, optimum: f64) -> Value {
 
 fn rivals() {
     println!(
-        "{:<16} {:<8} {:>10} {:>10} {:>9} {:>9}",
-        "day", "solver", "cost", "bound", "gap %", "to 1 % s"
+        "{:<16} {:<8} {:>10} {:>10} {:>9} {:>12} {:>9}",
+        "day", "solver", "cost", "bound", "gap %", "after 2 s", "to 1 % s"
     );
     for name in ["easy", "base", "tight", "mid", "demand-charge", "out"] {
         let mut problem = day(name, false);
@@ -197,22 +231,32 @@ fn rivals() {
         let first_s = began.elapsed().as_secs_f64();
         let full = solve(&problem, Effort::FULL);
         let near = first.objective <= 1.01 * full.bound;
-        let row = |solver: &str, cost: f64, bound: f64, first_s: Option<f64>| {
-            let first_s = first_s.map_or("-".to_owned(), |s| format!("{s:.2}"));
+        let full_s = began.elapsed().as_secs_f64();
+        let row = |solver: &str, (cost, bound): (f64, f64), soon: Option<f64>, first_s| {
+            let shown = |it: Option<f64>| it.map_or("-".to_owned(), |it| format!("{it:.2}"));
             println!(
-                "{name:<16} {solver:<8} {cost:>10.3} {bound:>10.3} {:>9.2} {first_s:>9}",
-                (cost / bound - 1.0) * 100.0
+                "{name:<16} {solver:<8} {cost:>10.3} {bound:>10.3} {:>9.2} {:>12} {:>9}",
+                (cost / bound - 1.0) * 100.0,
+                shown(soon),
+                shown(first_s)
             );
         };
-        row("ours", full.objective, full.bound, near.then_some(first_s));
+        let soon = if full_s <= SOON_S { &full } else { &first };
+        row(
+            "ours",
+            (full.objective, full.bound),
+            Some(soon.objective),
+            near.then_some(first_s),
+        );
         let told = told(&problem, full.objective);
         for rival in ["highs", "cp-sat"] {
             let done = script("schedule.py", &[rival, RIVAL_S], &told);
             let number = |key: &str| done[key].as_f64();
+            let or_unknown = |key: &str| number(key).unwrap_or(f64::NAN);
             row(
                 rival,
-                number("cost").unwrap_or(f64::NAN),
-                number("bound").unwrap_or(f64::NAN),
+                (or_unknown("cost"), or_unknown("bound")),
+                number("cost_after_2_s"),
                 number("first_within_1_pct_s"),
             );
         }

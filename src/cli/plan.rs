@@ -15,10 +15,11 @@ use crate::{
     schedule::{
         baseline::Levels,
         books::{InForce, in_force},
-        plan::{Plan, WhatIf, compare, names, what_if},
+        plan::{Plan, names},
         savings::{Account, Saving},
         solve::Effort,
         station::StationModel,
+        what_if::{WhatIf, compare, what_if},
         worker::{Advice, Known, Setting, advise, learn},
     },
     store::{open_read_only, predictions::newest_row, runs::standing, savings::accounts},
@@ -176,6 +177,13 @@ fn describe(
             "The month's demand charge rises by {cost:.2} {currency}"
         )?;
     }
+    if !plan.problem.speeds.is_empty() {
+        let saves = plan.full_speed - done.objective();
+        writeln!(
+            out,
+            "Variable speed saves {saves:.2} {currency} of that: by the affinity laws, since the history does not tell speeds"
+        )?;
+    }
     match &plan.saving {
         Ok(saving) => writeln!(
             out,
@@ -206,11 +214,13 @@ fn describe(
     for change in &plan.changes {
         let time = &text(calendar.local(change.minute).minute)[..16];
         let what = [("start ", change.start), ("stop ", change.stop)];
-        let what: Vec<_> = what
+        let what = what
             .iter()
             .filter(|(_, set)| *set != 0)
-            .map(|(verb, set)| format!("{verb}{}", names(*set)))
-            .collect();
+            .map(|(verb, set)| format!("{verb}{}", names(*set)));
+        let speeds = change.speeds_pct.iter();
+        let speeds = speeds.map(|(pump, pct)| format!("{pump} at {pct} % speed"));
+        let what: Vec<_> = what.chain(speeds).collect();
         writeln!(out, "{time}  {}: {}", what.join(", "), change.reason)?;
     }
     let levels = || plan.slots.iter().map(|slot| slot.level_pct);

@@ -18,7 +18,7 @@ use toml::de::DeTable;
 
 pub(crate) use delivery::CENTRAL_SILENCE_S_MAX;
 pub use delivery::{Central, Mqtt, MqttVersion, Notify, read_secret};
-pub use schedule::Schedule;
+pub use schedule::{Drives, Schedule};
 pub use section::Fault;
 use section::{Report, Section};
 
@@ -509,6 +509,38 @@ mod tests {
             "a path counts from the config's folder"
         );
         assert!(sample.notes.is_empty(), "{:?}", sample.notes);
+    }
+
+    #[test]
+    fn the_sample_of_the_drives_loads_and_half_of_it_is_refused() {
+        let at = SAMPLE
+            .find("# [schedule.variable_speed]")
+            .expect("it is there");
+        let lines = SAMPLE[at..].lines().take_while(|line| !line.is_empty());
+        let lines: Vec<_> = lines.map(|line| &line[2..]).collect();
+        let sample = format!("{SAMPLE}{}\n", lines.join("\n"));
+        let sample = Config::parse(&sample, Path::new("/plant")).expect("it loads");
+        let drives = sample.schedule.drives.expect("drives");
+        assert_eq!(drives.set(), 0b100_000);
+        assert_eq!((drives.static_head_m, drives.speed_min_pct), (44.0, 70));
+        for (lines, what) in [
+            ("static_head_m = 44", "shut_off_head_m: is missing"),
+            ("shut_off_head_m = { P6 = 80 }", "static_head_m: is missing"),
+            (
+                "shut_off_head_m = { P6 = 40 }\nstatic_head_m = 44",
+                "must be more than static_head_m",
+            ),
+            (
+                "shut_off_head_m = { P7 = 80 }\nstatic_head_m = 44",
+                "unknown key; did you mean",
+            ),
+        ] {
+            let faults = faults(&format!("{SAMPLE}[schedule.variable_speed]\n{lines}\n"));
+            assert!(
+                faults.iter().any(|fault| fault.contains(what)),
+                "{lines}: {faults:?}"
+            );
+        }
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! `[schedule]`: how pumping is planned.
 
 use super::section::Section;
-use crate::tags::{PUMPS, pump_named};
+use crate::{
+    schedule::problem::Combination,
+    tags::{PUMPS, pump_name, pump_named},
+};
 
 /// How pumping is planned.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,12 +35,33 @@ pub struct Schedule {
     pub start_cost: f64,
     /// Price of an hour's wear of a pump that has run as much as the others lately.
     pub wear_cost_per_h: f64,
+    /// Pumps on variable-speed drives, if there are any.
+    pub drives: Option<Drives>,
+}
+
+/// Pumps on variable-speed drives: what the affinity laws need besides what the history shows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drives {
+    /// Head of each such pump without flow at full speed, m.
+    pub shut_off_head_m: [Option<f64>; PUMPS],
+    /// From the water on the suction side to the bottom of the tank, m.
+    pub static_head_m: f64,
+    /// The slowest that is advised, % of full speed.
+    pub speed_min_pct: u8,
 }
 
 impl Schedule {
     /// How long it takes at most until pumps can answer to what was not foreseen, min: a pump just switched, and a slot.
     pub fn reaction_min(&self) -> i64 {
         self.min_up_min.max(self.min_down_min) + self.slot_min
+    }
+}
+
+impl Drives {
+    /// The pumps that have one.
+    pub fn set(&self) -> Combination {
+        let has_one = |pump: &usize| self.shut_off_head_m[*pump].is_some();
+        (0..PUMPS).filter(has_one).map(|pump| 1 << pump).sum()
     }
 }
 
@@ -72,6 +96,7 @@ pub fn schedule(root: &Section<'_>) -> Schedule {
         out_of_service,
         start_cost: section.number_in("start_cost", 0.5, 0.0..=1e6),
         wear_cost_per_h: section.number_in("wear_cost_per_h", 0.1, 0.0..=1e6),
+        drives: drives(&section),
     };
     if schedule.level_min_pct + 2.0 * schedule.margin_pct >= schedule.level_max_pct {
         section.fault(
@@ -81,4 +106,31 @@ pub fn schedule(root: &Section<'_>) -> Schedule {
     }
     section.finish();
     schedule
+}
+
+fn drives(schedule: &Section<'_>) -> Option<Drives> {
+    let section = schedule.section("variable_speed");
+    if !section.is_present() {
+        return None;
+    }
+    let heads = section.section("shut_off_head_m");
+    let drives = Drives {
+        static_head_m: section.number_in("static_head_m", 0.0, 0.0..=1000.0),
+        shut_off_head_m: std::array::from_fn(|pump| heads.number(pump_name(pump))),
+        speed_min_pct: section.whole_in("speed_min_pct", 70, 20..=99) as u8,
+    };
+    for key in ["shut_off_head_m", "static_head_m"] {
+        if !section.keys().iter().any(|it| it == key) {
+            section.fault(key, "is missing: speeds cannot be told without it");
+        }
+    }
+    for (pump, head_m) in drives.shut_off_head_m.iter().enumerate() {
+        if head_m.is_some_and(|head_m| head_m <= drives.static_head_m) {
+            let what = "must be more than static_head_m, or the pump lifts nothing";
+            heads.fault(pump_name(pump), what);
+        }
+    }
+    heads.finish();
+    section.finish();
+    Some(drives)
 }

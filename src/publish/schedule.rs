@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use crate::{
     calendar::utc_text,
     schedule::{
-        plan::{Plan, WhatIf},
+        plan::Plan,
         problem::{Combination, pumps},
         savings::Saving,
+        what_if::WhatIf,
         worker::Advice,
     },
     store::{
@@ -54,12 +55,15 @@ pub fn payload(advice: &Advice) -> Value {
     payload["starts"] = done.starts.into();
     payload["margin_m3"] = rounded(plan.problem.tank.margin_m3);
     payload["at_most_better_pct"] = rounded(plan.gap * 100.0);
+    if !plan.problem.speeds.is_empty() {
+        payload["speeds_save"] = rounded(plan.full_speed - done.objective());
+    }
     payload["slots"] = plan
         .slots
         .iter()
         .enumerate()
         .map(|(at, slot)| {
-            json!({
+            let mut told = json!({
                 "begin": utc_text(slot.begin),
                 "length_min": plan.problem.slots[at].length_min,
                 "pumps": list(slot.set),
@@ -67,12 +71,17 @@ pub fn payload(advice: &Advice) -> Value {
                 "demand_m3h": rounded(slot.demand_m3h),
                 "energy_kwh": rounded(slot.energy_kwh),
                 "price_per_kwh": slot.price_per_kwh,
-            })
+            });
+            let speeds_pct = plan.problem.speeds_pct(slot.set, slot.speed_pct);
+            if !speeds_pct.is_empty() {
+                told["speeds_pct"] = json!(speeds_pct);
+            }
+            told
         })
         .collect();
     payload["changes"] = changes(plan);
     payload["binding"] = advice.binding.clone().into();
-    payload["objective"] = rounded(done.objective());
+    payload["objective"] = rounded(plan.full_speed);
     payload["bound"] = rounded(plan.bound);
     if let Some(relaxed) = &advice.relaxed {
         let worth = relaxed
@@ -104,12 +113,16 @@ pub fn saving(saving: &Saving) -> Value {
 
 fn changes(plan: &Plan) -> Value {
     let changes = plan.changes.iter().map(|change| {
-        json!({
+        let mut told = json!({
             "at": utc_text(change.minute),
             "start": list(change.start),
             "stop": list(change.stop),
             "reason": change.reason,
-        })
+        });
+        if !change.speeds_pct.is_empty() {
+            told["speeds_pct"] = json!(change.speeds_pct);
+        }
+        told
     });
     changes.collect()
 }

@@ -84,8 +84,17 @@ impl Evaluation {
     }
 }
 
-/// Prices a schedule, a set of pumps for each slot.
+/// Prices a schedule, a set of pumps for each slot, at full speed.
 pub fn evaluate(problem: &Problem, schedule: &[Combination]) -> Evaluation {
+    evaluate_at(problem, schedule, &[])
+}
+
+/// Prices a schedule with a speed for each slot, % of full speed; full speed where there is none.
+pub fn evaluate_at(
+    problem: &Problem,
+    schedule: &[Combination],
+    speeds_pct: &[Option<u8>],
+) -> Evaluation {
     let mut done = Evaluation::default();
     let mut volume = problem.tank.now_m3;
     let mut pumps: Vec<(bool, i64)> = problem
@@ -96,7 +105,7 @@ pub fn evaluate(problem: &Problem, schedule: &[Combination]) -> Evaluation {
     let mut peak_kw = problem.reached_kw;
     for (at, (slot, &set)) in problem.slots.iter().zip(schedule).enumerate() {
         let hours = slot.hours();
-        let duty = &problem.duties[set];
+        let duty = problem.duty(set, speeds_pct.get(at).copied().flatten());
         switch(problem, at, set, &mut pumps, &mut done);
         // The flow is the one at the mean of the volumes before and after.
         let (flow, demand) = (duty.flow_m3h, slot.demand_m3h);
@@ -113,7 +122,7 @@ pub fn evaluate(problem: &Problem, schedule: &[Combination]) -> Evaluation {
                 done.wear_cost += hours * it.wear_per_h;
             }
         }
-        peak_kw = peak_kw.max(problem.peak_kw(set));
+        peak_kw = peak_kw.max(duty.power_kw.at(problem.tank.volume_m3 / 2.0));
         if let Some(&before) = problem.advised.get(at) {
             done.change_cost += count(before ^ set) as f64 * problem.change_price;
         }

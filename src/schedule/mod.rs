@@ -4,6 +4,8 @@
 //! `search` from above), `evaluate` prices it without knowing how it was found. `relaxation` bounds it a second time, with another
 //! program and code, and tells what water is worth.
 //!
+//! `plan` makes a problem of the station as it stands and a plan of its answer; `reasons` says why it is so, `what_if` what else would be.
+//!
 //! `baseline` is the station's own control as its history shows it, `savings` what advice saves beside it.
 //!
 //! *Invariant.* All of these are pure, and the same problem gives the same schedule. `worker` and `books` connect them with the store.
@@ -13,10 +15,14 @@ pub mod books;
 pub mod evaluate;
 pub mod plan;
 pub mod problem;
+mod program;
+pub mod reasons;
 pub mod relaxation;
 pub mod savings;
 mod search;
 pub mod solve;
+pub mod speeds;
 pub mod station;
 mod values;
+pub mod what_if;
 pub mod worker;

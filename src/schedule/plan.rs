@@ -1,21 +1,27 @@
 //! From the station as it stands and what is forecast to a plan with its reasons, or to the reason why there is none. Pure.
 
+use std::collections::BTreeMap;
+
 use crate::{
     calendar::{Calendar, Minute},
-    config::Schedule,
+    config::{Drives, Schedule},
     forecast::predict::STALE_MIN,
     plant::Plant,
-    tags::{PUMPS, pump_name, pump_named},
+    tags::{PUMPS, pump_name},
     tariff::Tariff,
 };
 
 use super::{
     baseline::Baseline,
-    evaluate::{Evaluation, Limit, evaluate},
-    problem::{Breaches, COMBINATIONS, Combination, Duty, Problem, Pump, Slot, Tank, count, pumps},
-    relaxation::Relaxation,
+    evaluate::{Evaluation, evaluate_at},
+    problem::{
+        Breaches, COMBINATIONS, Combination, Duty, FULL_PCT, Problem, Pump, Slot, Speed, Tank,
+        count, pumps,
+    },
+    reasons::{broken, changes},
     savings::{Saving, planned},
     solve::{Effort, solve},
+    speeds::speeds,
     station::StationModel,
 };
 
@@ -27,14 +33,8 @@ const CHANGE_SHARE: f64 = 0.25;
 const ADVISED_MIN: i64 = 120;
 /// Of the cheapest way to lift a m³, water left over is worth this share: never enough to lift it for that.
 const SURPLUS_SHARE: f64 = 0.9;
-/// Waiting this long is what a change of pumps is held against, min.
-const WAIT_MIN: i64 = 60;
-
 /// The margins of a forecast that is far off take this share of the room between the limits each, at most.
 const MARGIN_SHARE_MAX: f64 = 0.2;
-
-/// A limit whose room is worth less than this share of the dearest water is not told of.
-const WORTH_TELLING: f64 = 0.05;
 
 /// A pump as it stands.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -88,6 +88,8 @@ pub struct PlanSlot {
     pub begin: Minute,
     /// The pumps to run.
     pub set: Combination,
+    /// The speed of its variable-speed pumps, % of full speed; `None` for full speed and where there is none.
+    pub speed_pct: Option<u8>,
     /// Expected level at its end, %.
     pub level_pct: f64,
     /// Forecast demand, m³/h.
@@ -107,21 +109,10 @@ pub struct Change {
     pub start: Combination,
     /// Pumps to stop.
     pub stop: Combination,
+    /// The speed from then on of each variable-speed pump that runs then, % of full speed; empty where it stays as it is.
+    pub speeds_pct: BTreeMap<&'static str, u8>,
     /// Why now.
     pub reason: String,
-}
-
-/// What would be different if something else held.
-#[derive(Clone, Debug, PartialEq)]
-pub struct WhatIf {
-    /// What.
-    pub what: String,
-    /// What energy, demand, starts and wear cost then, less what they cost now; a level that is other at the end counts.
-    pub cost_more: f64,
-    /// Energy then, less what it is now, kWh.
-    pub kwh_more: f64,
-    /// Limits that are broken then.
-    pub broken: Vec<String>,
 }
 
 /// A plan.
@@ -141,6 +132,8 @@ pub struct Plan {
     pub bound: f64,
     /// What a better schedule could save at most, as a share.
     pub gap: f64,
+    /// What it would cost with all pumps at full speed, by which `bound` and `gap` go.
+    pub full_speed: f64,
     /// What is priced.
     pub evaluation: Evaluation,
     /// What it saves beside the station's own control, or why that cannot be told.
@@ -174,7 +167,8 @@ pub fn names(set: Combination) -> String {
 pub fn plan(scene: &Scene, effort: Effort) -> Planned {
     let problem = problem(scene)?;
     let answer = solve(&problem, effort);
-    let evaluation = evaluate(&problem, &answer.schedule);
+    let speeds = speeds(&problem, &answer.schedule);
+    let evaluation = evaluate_at(&problem, &answer.schedule, &speeds);
     let mut calendar = Calendar::new(scene.plant.zone.clone());
     let pct = scene.level.0 / scene.level.1;
     let mut begin = scene.newest + 1;
@@ -186,6 +180,7 @@ pub fn plan(scene: &Scene, effort: Effort) -> Planned {
             let planned = PlanSlot {
                 begin,
                 set: answer.schedule[at],
+                speed_pct: speeds[at],
                 level_pct: evaluation.volume_m3[at] * pct,
                 demand_m3h: slot.demand_m3h,
                 energy_kwh: evaluation.energy_kwh[at],
@@ -212,6 +207,7 @@ pub fn plan(scene: &Scene, effort: Effort) -> Planned {
         out: out(scene),
         bound: answer.bound,
         gap: answer.gap(),
+        full_speed: answer.objective,
         saving: (scene.baseline.clone())
             .map(|baseline| planned(baseline, &problem, &evaluation, scene.tariff)),
         evaluation,
@@ -293,9 +289,14 @@ fn problem(scene: &Scene) -> Result<Problem, String> {
         end_m3: 0.0,
     };
     let room = (tank.low_m3 + tank.margin_m3, tank.high_m3 - tank.margin_m3);
-    let advised = scene
+    let (advised, advised_pct) = scene
         .before
-        .map_or_else(Vec::new, |before| advised(before, &slots, scene.newest + 1));
+        .map(|before| advised(before, &slots, scene.newest + 1))
+        .unwrap_or_default();
+    let speeds = settings.drives.as_ref().map(|drives| {
+        let price = f64::midpoint(cheap, dear);
+        slower(model, drives, plant.volume_m3, price)
+    });
     Ok(Problem {
         slot_min: settings.slot_min,
         tank: Tank {
@@ -311,10 +312,29 @@ fn problem(scene: &Scene) -> Result<Problem, String> {
         demand_charge_per_kw: scene.tariff.demand_charge,
         reached_kw: scene.reached_kw,
         advised,
+        advised_pct,
+        driven: settings.drives.as_ref().map_or(0, Drives::set),
+        speeds: speeds.unwrap_or_default(),
         change_price: settings.start_cost * CHANGE_SHARE,
         breaches,
         slots,
     })
+}
+
+/// What sets with variable-speed pumps do below full speed, where they lift enough.
+fn slower(model: &StationModel, drives: &Drives, volume_m3: f64, price_per_kwh: f64) -> Vec<Speed> {
+    let speed = |pct: u8| {
+        let slower = model.at_speed(f64::from(pct) / 100.0, drives);
+        let duties = slower.duties(volume_m3, PREMIUM, price_per_kwh);
+        let driven = drives.set();
+        let bears = |set| set & driven != 0 && model.bears(set, &slower, drives);
+        let duties = duties.into_iter().enumerate();
+        let duties = duties
+            .map(|(set, duty)| bears(set).then_some(duty))
+            .collect();
+        Speed { pct, duties }
+    };
+    (drives.speed_min_pct..FULL_PCT).map(speed).collect()
 }
 
 /// The slots: of the clock, the first one from the next minute to the end of its slot.
@@ -372,329 +392,19 @@ fn breaches<'a>(
 }
 
 /// What the plan before advised for these slots, as far as it counts as given.
-fn advised(before: &Plan, slots: &[Slot], first: Minute) -> Vec<Combination> {
+fn advised(before: &Plan, slots: &[Slot], first: Minute) -> (Vec<Combination>, Vec<Option<u8>>) {
     let mut begin = first;
     let mut advised = Vec::new();
     for slot in slots {
         let middle = begin + slot.length_min / 2;
         let told = before.slots.iter().rev().find(|it| it.begin <= middle);
         match told {
-            Some(told) if begin < before.made + 1 + ADVISED_MIN => advised.push(told.set),
+            Some(told) if begin < before.made + 1 + ADVISED_MIN => {
+                advised.push((told.set, told.speed_pct))
+            }
             _ => break,
         }
         begin += slot.length_min;
     }
-    advised
-}
-
-fn clock(minute: Minute, calendar: &mut Calendar) -> String {
-    crate::calendar::text(calendar.local(minute).minute)[11..16].to_owned()
-}
-
-/// Limits that the plan breaks, each with its first and its worst slot; margins are not told of.
-fn broken(
-    evaluation: &Evaluation,
-    slots: &[PlanSlot],
-    pct_per_m3: f64,
-    calendar: &mut Calendar,
-) -> Vec<String> {
-    let mut told = Vec::new();
-    for limit in [
-        Limit::Unmet,
-        Limit::Spilt,
-        Limit::Low,
-        Limit::High,
-        Limit::End,
-    ] {
-        let breaches: Vec<_> = evaluation
-            .breaches
-            .iter()
-            .filter(|it| it.limit == limit)
-            .collect();
-        let worst = breaches
-            .iter()
-            .max_by(|one, other| one.by_m3.total_cmp(&other.by_m3));
-        let (Some(first), Some(worst)) = (breaches.first(), worst) else {
-            continue;
-        };
-        let pct = worst.by_m3 * pct_per_m3;
-        // Rounding is no breach; a little less at the end than at the begin is in the price.
-        let told_from_pct = if limit == Limit::End { 2.0 } else { 0.05 };
-        if pct < told_from_pct {
-            continue;
-        }
-        let from = clock(slots[first.slot].begin, calendar);
-        let at = clock(slots[worst.slot].begin, calendar);
-        let total: f64 = breaches.iter().map(|it| it.by_m3).sum();
-        told.push(match limit {
-            Limit::Unmet => format!(
-                "from {from} the tank is empty and {total:.0} m³ of the demand cannot be met"
-            ),
-            Limit::Spilt => format!("from {from} the tank spills, {total:.0} m³ in all"),
-            Limit::Low => {
-                format!("from {from} the level falls below its limit, by {pct:.1} points at {at}")
-            }
-            Limit::High => {
-                format!("from {from} the level rises above its limit, by {pct:.1} points at {at}")
-            }
-            _ => format!(
-                "at the end the tank has {:.0} m³ less than it should",
-                worst.by_m3
-            ),
-        });
-    }
-    told
-}
-
-fn changes(plan: &Plan, tariff: &Tariff, pct_per_m3: f64, calendar: &mut Calendar) -> Vec<Change> {
-    let schedule: Vec<_> = plan.slots.iter().map(|slot| slot.set).collect();
-    let mut before = plan.problem.running();
-    let mut changes = Vec::new();
-    for (at, slot) in plan.slots.iter().enumerate() {
-        let (start, stop) = (slot.set & !before, before & !slot.set);
-        if start | stop != 0 {
-            let unusable = plan
-                .out
-                .iter()
-                .find(|(pump, _)| stop == 1 << pump && start == 0);
-            let reason = match unusable {
-                Some((pump, why)) => format!("{} cannot be used: {why}", pump_name(*pump)),
-                None => {
-                    let price = price_text(plan, at, tariff, calendar);
-                    let others = (at, before);
-                    let waiting =
-                        waiting_text(plan, &schedule, others, (pct_per_m3, tariff), calendar);
-                    format!("{price}; {waiting}")
-                }
-            };
-            changes.push(Change {
-                minute: slot.begin,
-                start,
-                stop,
-                reason,
-            });
-        }
-        before = slot.set;
-    }
-    changes
-}
-
-/// The price now and the next other one.
-fn price_text(plan: &Plan, at: usize, tariff: &Tariff, calendar: &mut Calendar) -> String {
-    let now = plan.slots[at].price_per_kwh;
-    let currency = &tariff.currency;
-    let next = plan.slots[at..]
-        .iter()
-        .find(|slot| (slot.price_per_kwh - now).abs() > 1e-9);
-    match next {
-        Some(next) => format!(
-            "energy costs {now:.3} {currency}/kWh until {}, then {:.3}",
-            clock(next.begin, calendar),
-            next.price_per_kwh
-        ),
-        None => format!("energy costs {now:.3} {currency}/kWh throughout"),
-    }
-}
-
-/// What it would cost, or break, to leave the pumps as they are for an hour.
-fn waiting_text(
-    plan: &Plan,
-    schedule: &[Combination],
-    (at, before): (usize, Combination),
-    (pct_per_m3, tariff): (f64, &Tariff),
-    calendar: &mut Calendar,
-) -> String {
-    let mut waiting = schedule.to_vec();
-    let from = plan.slots[at].begin;
-    for (slot, set) in plan.slots.iter().zip(&mut waiting).skip(at) {
-        if slot.begin < from + WAIT_MIN {
-            *set = before;
-        }
-    }
-    let done = evaluate(&plan.problem, &waiting);
-    let later = if schedule[at] & !before == 0 {
-        "left running for an hour"
-    } else {
-        "an hour later"
-    };
-    let limits = [
-        (Limit::Unmet, "the tank would run empty"),
-        (Limit::Spilt, "the tank would spill"),
-        (Limit::Low, "below its lower limit"),
-        (Limit::High, "above its upper limit"),
-    ];
-    for (limit, what) in limits {
-        let depth = |evaluation: &Evaluation| {
-            let by = evaluation
-                .breaches
-                .iter()
-                .filter(|it| it.limit == limit)
-                .map(|it| it.by_m3);
-            by.fold(0.0, f64::max)
-        };
-        if depth(&done) * pct_per_m3 > depth(&plan.evaluation) * pct_per_m3 + 0.05 {
-            let breach = done
-                .breaches
-                .iter()
-                .find(|it| it.limit == limit)
-                .expect("it is deeper than before");
-            let slot = &plan.slots[breach.slot];
-            let at = clock(
-                slot.begin + plan.problem.slots[breach.slot].length_min,
-                calendar,
-            );
-            return match limit {
-                Limit::Unmet | Limit::Spilt => format!("{later}, {what} at {at}"),
-                _ => format!(
-                    "{later}, the level would be at {:.1} % at {at}, {what}",
-                    done.volume_m3[breach.slot] * pct_per_m3
-                ),
-            };
-        }
-    }
-    let more = done.objective() - plan.evaluation.objective();
-    if more >= 0.005 {
-        format!("{later}, it would cost {more:.2} {} more", tariff.currency)
-    } else {
-        format!("{later}, it would cost as much")
-    }
-}
-
-/// A problem with something else in it, as `pumphouse plan --what-if` takes it: `P3 out`, `P3 in`, `5 pumps`, `low 10`, `high 95`,
-/// `demand +10`; several with commas between.
-pub fn what_if(problem: &Problem, m3_per_pct: f64, text: &str) -> Result<Problem, String> {
-    let mut problem = problem.clone();
-    for part in text.split(',') {
-        let words: Vec<_> = part.split_whitespace().collect();
-        let number = |word: &str| {
-            word.trim_end_matches('%')
-                .parse::<f64>()
-                .ok()
-                .filter(|it| it.is_finite())
-        };
-
-        match words.as_slice() {
-            [name, state @ ("out" | "in")] if pump_named(name).is_some() => {
-                problem.pumps[pump_named(name).unwrap_or_default()].in_service = *state == "in";
-            }
-            [many, "pumps"]
-                if number(many).is_some_and(|it| (1.0..=PUMPS as f64).contains(&it)) =>
-            {
-                problem.pumps_on_max = number(many).unwrap_or_default() as usize;
-            }
-            [limit @ ("low" | "high"), pct]
-                if number(pct).is_some_and(|it| (0.0..=100.0).contains(&it)) =>
-            {
-                let m3 = (number(pct).unwrap_or_default() * m3_per_pct).min(problem.tank.volume_m3);
-                let tank = &mut problem.tank;
-                *(if *limit == "low" {
-                    &mut tank.low_m3
-                } else {
-                    &mut tank.high_m3
-                }) = m3;
-            }
-            ["demand", more] if number(more).is_some_and(|it| it >= -100.0) => {
-                for slot in &mut problem.slots {
-                    slot.demand_m3h *= 1.0 + number(more).unwrap_or_default() / 100.0;
-                }
-            }
-            _ => {
-                return Err(format!(
-                    "cannot ask what if {:?}; ask like \"P3 out\", \"P3 in\", \"5 pumps\", \"low 10\", \"high 95\" or \"demand +10\", with commas between several",
-                    part.trim()
-                ));
-            }
-        }
-    }
-    let tank = &problem.tank;
-    if tank.low_m3 + 2.0 * tank.margin_m3 >= tank.high_m3 {
-        return Err("the limits leave no room between them".into());
-    }
-    Ok(problem)
-}
-
-/// What is different from a plan if something else held.
-pub fn compare(
-    plan: &Plan,
-    what: &str,
-    other: &Problem,
-    pct_per_m3: f64,
-    calendar: &mut Calendar,
-) -> WhatIf {
-    let answer = solve(other, Effort::BRIEF);
-    let done = evaluate(other, &answer.schedule);
-    // Margins count; what is broken is told of beside the cost.
-    let margins = |of: &Evaluation| -> f64 {
-        let near = of
-            .breaches
-            .iter()
-            .filter(|it| matches!(it.limit, Limit::LowMargin | Limit::HighMargin));
-        near.map(|it| it.by_m3).sum::<f64>() * other.breaches.margin
-    };
-    let cost = |of: &Evaluation| of.objective() - of.breach_cost + margins(of);
-    WhatIf {
-        what: what.to_owned(),
-        cost_more: cost(&done) - cost(&plan.evaluation),
-        kwh_more: done.total_kwh() - plan.evaluation.total_kwh(),
-        broken: broken(&done, &plan.slots, pct_per_m3, calendar),
-    }
-}
-
-/// The limits that cost something, each at the time at which it costs most, by the prices of the relaxation.
-pub fn binding(
-    plan: &Plan,
-    relaxed: &Relaxation,
-    currency: &str,
-    calendar: &mut Calendar,
-) -> Vec<String> {
-    let dearest = relaxed
-        .water_worth
-        .iter()
-        .fold(0.0_f64, |most, worth| most.max(*worth));
-    let told = [
-        ("lower", &relaxed.low_worth),
-        ("upper", &relaxed.high_worth),
-    ];
-    let limits = told.into_iter().filter_map(|(name, worths)| {
-        let (at, &worth) = worths.iter().enumerate().max_by(|(_, one), (_, other)| one.total_cmp(other))?;
-        let end = plan.slots.get(at)?.begin + plan.problem.slots[at].length_min;
-        (worth > dearest * WORTH_TELLING).then(|| {
-            format!(
-                "the {name} limit binds at {}: a m³ more room there would save {worth:.3} {currency}",
-                clock(end, calendar)
-            )
-        })
-    });
-    limits.collect()
-}
-
-/// The questions that every plan is asked: each pump that is out back in service, one pump more at once, wider limits.
-pub fn what_ifs(plan: &Plan, scene: &Scene) -> Vec<WhatIf> {
-    let mut questions: Vec<String> = plan
-        .out
-        .iter()
-        .map(|(pump, _)| format!("{} in", pump_name(*pump)))
-        .collect();
-    questions.push(format!("{} pumps", plan.problem.pumps_on_max + 1));
-    questions.push(format!(
-        "low {}",
-        (scene.settings.level_min_pct - 5.0).max(0.0)
-    ));
-    questions.push(format!(
-        "high {}",
-        (scene.settings.level_max_pct + 5.0).min(100.0)
-    ));
-    let m3_per_pct = scene.level.1 / scene.level.0;
-    let mut calendar = Calendar::new(scene.plant.zone.clone());
-    let asked = questions.iter().filter_map(|question| {
-        let other = what_if(&plan.problem, m3_per_pct, question).ok()?;
-        Some(compare(
-            plan,
-            question,
-            &other,
-            1.0 / m3_per_pct,
-            &mut calendar,
-        ))
-    });
-    asked.collect()
+    advised.into_iter().unzip()
 }

@@ -1,11 +1,16 @@
 //! What is to be planned: the station, its tank, the prices and the hours ahead. Data only.
 
-use crate::tags::PUMPS;
+use std::collections::BTreeMap;
+
+use crate::tags::{PUMPS, pump_name};
 
 /// A set of pumps, bit 0 for P1.
 pub type Combination = usize;
 /// All sets of six pumps.
 pub const COMBINATIONS: usize = 1 << PUMPS;
+
+/// Full speed, %.
+pub const FULL_PCT: u8 = 100;
 
 /// Whether a pump, counted from 0, is in a set.
 pub fn has(set: Combination, pump: usize) -> bool {
@@ -63,6 +68,15 @@ impl Duty {
         let flow_m3h = self.flow_m3h.at(volume_m3 / 2.0);
         (flow_m3h > 0.0).then(|| self.power_kw.at(volume_m3 / 2.0) / flow_m3h)
     }
+}
+
+/// What the pumps do with those on variable-speed drives below full speed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Speed {
+    /// Share of full speed, %.
+    pub pct: u8,
+    /// What each set does; `None` for one without such a pump, and where such a pump would lift too little.
+    pub duties: Vec<Option<Duty>>,
 }
 
 /// A slot of the horizon.
@@ -143,8 +157,12 @@ pub struct Problem {
     pub slot_min: i64,
     /// The tank.
     pub tank: Tank,
-    /// What each set of pumps does.
+    /// What each set of pumps does, at full speed.
     pub duties: Vec<Duty>,
+    /// The pumps on variable-speed drives.
+    pub driven: Combination,
+    /// What the sets do at other speeds, the slowest first; empty without variable-speed drives.
+    pub speeds: Vec<Speed>,
     /// The pumps.
     pub pumps: [Pump; PUMPS],
     /// Most pumps at once.
@@ -161,6 +179,8 @@ pub struct Problem {
     pub reached_kw: f64,
     /// The pumps advised before, for the first slots.
     pub advised: Vec<Combination>,
+    /// And the speeds, %.
+    pub advised_pct: Vec<Option<u8>>,
     /// Price of a pump that is told otherwise than before, per slot.
     pub change_price: f64,
     /// The price of breaches.
@@ -198,6 +218,26 @@ impl Problem {
             begin_min += slot.length_min;
         }
         slots
+    }
+
+    /// What a set does at a speed; at full speed without one.
+    pub fn duty(&self, set: Combination, pct: Option<u8>) -> &Duty {
+        let at = pct.and_then(|pct| self.speeds.iter().find(|speed| speed.pct == pct));
+        let slower = at.and_then(|speed| speed.duties[set].as_ref());
+        slower.unwrap_or(&self.duties[set])
+    }
+
+    /// Whether a set has a choice of speeds.
+    pub fn has_speeds(&self, set: Combination) -> bool {
+        (self.speeds.iter()).any(|speed| speed.duties[set].is_some())
+    }
+
+    /// The speed of each variable-speed pump of a set, % of full speed; none where the set has no choice.
+    pub fn speeds_pct(&self, set: Combination, pct: Option<u8>) -> BTreeMap<&'static str, u8> {
+        let has_choice = self.has_speeds(set);
+        let driven = pumps(set & self.driven).filter(|_| has_choice);
+        let pct = pct.unwrap_or(FULL_PCT);
+        driven.map(|pump| (pump_name(pump), pct)).collect()
     }
 
     /// The power by which a set counts for the demand charge: that at the half-full tank, kW.

@@ -6,7 +6,7 @@
 //! what is usual where the historian saw too little), and each pump's power is a straight line of its own flow. A set that was
 //! seen is corrected by what was seen of it; one that never was is *extrapolated* and costs a premium.
 
-use crate::tags::PUMPS;
+use crate::{config::Drives, tags::PUMPS};
 
 use super::problem::{COMBINATIONS, Combination, Duty, Line, count, has, pumps};
 
@@ -18,6 +18,9 @@ const FITTED_MIN: f64 = 720.0;
 const STEPS_MAX: usize = 60;
 /// How strongly figures are held towards what is usual, in relative errors of the flow.
 const HELD: f64 = 0.002;
+
+/// A variable-speed pump lifts this share of its flow at full speed at least.
+const FLOW_SHARE_MIN: f64 = 0.4;
 
 /// Minutes in which a set of pumps ran with the tank about equally full: their number and means.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -116,6 +119,30 @@ impl StationModel {
                 }
             })
             .collect()
+    }
+
+    /// The station with its variable-speed pumps at a share of full speed, by the affinity laws: flow goes with the speed, head with
+    /// its square, power with its cube.
+    pub fn at_speed(&self, speed: f64, drives: &Drives) -> Self {
+        let mut slower = self.clone();
+        for (pump, full_m) in slower.pumps.iter_mut().zip(drives.shut_off_head_m) {
+            if let Some(full_m) = full_m {
+                let spare_m = full_m - drives.static_head_m;
+                pump.shut_off *= (full_m * speed * speed - drives.static_head_m) / spare_m;
+                pump.power_kw *= speed.powi(3);
+                pump.power_per_m3h *= speed.powi(2);
+            }
+        }
+        slower
+    }
+
+    /// Whether each variable-speed pump of a set still lifts enough in this slower station, with the tank full: pumps do not bear
+    /// little flow for long.
+    pub fn bears(&self, set: Combination, slower: &Self, drives: &Drives) -> bool {
+        let (usual, _) = self.flows(set, 1.0);
+        let (flows, _) = slower.flows(set, 1.0);
+        let mut driven = pumps(set & drives.set());
+        driven.all(|pump| flows[pump] >= FLOW_SHARE_MIN * usual[pump])
     }
 
     /// Flow, m³/h, and power, kW, of a set at a fill of the tank.
@@ -434,6 +461,48 @@ mod tests {
                 "the flow does not rise with the level"
             );
         }
+    }
+
+    /// The simulated station with P6 at a share of full speed, and what the model needs to know of it.
+    fn slowed(speed: f64) -> (Station, Drives) {
+        let mut station = Station::default();
+        let mut shut_off_head_m = [None; PUMPS];
+        shut_off_head_m[5] = Some(station.curves[5].shutoff_head_m);
+        let drives = Drives {
+            shut_off_head_m,
+            static_head_m: station.static_head_m,
+            speed_min_pct: 70,
+        };
+        station.curves[5].shutoff_head_m *= speed * speed;
+        station.curves[5].best_flow_m3h *= speed;
+        (station, drives)
+    }
+
+    #[test]
+    fn slower_pumps_are_told_by_the_affinity_laws() {
+        let shown = [
+            0b000_001, 0b000_100, 0b001_010, 0b100_000, 0b110_000, 0b101_001, 0b100_011,
+        ];
+        let model = StationModel::fit(&seen(&shown)).expect("enough was seen");
+        for speed in [0.95, 0.9, 0.85] {
+            let (station, drives) = slowed(speed);
+            let slower = model.at_speed(speed, &drives);
+            for set in [0b100_000, 0b101_001, 0b100_011] {
+                let (flow, power) = operating_point(&station, set, 0.6);
+                let (told, drawn) = slower.at(set, 0.6);
+                let power: f64 = power.iter().sum();
+                println!(
+                    "{speed} {set:06b}: {told:.1} / {flow:.1} m³/h, {drawn:.2} / {power:.2} kW, bears {}",
+                    model.bears(set, &slower, &drives)
+                );
+                assert!((told / flow - 1.0).abs() < 0.05, "{set:06b} at {speed}");
+                assert!((drawn / power - 1.0).abs() < 0.05, "{set:06b} at {speed}");
+            }
+        }
+        // At 70 % the pump does not reach the head of an empty tank.
+        let (_, drives) = slowed(1.0);
+        assert!(!model.bears(0b100_000, &model.at_speed(0.7, &drives), &drives));
+        assert!(model.bears(0b100_000, &model.at_speed(0.9, &drives), &drives));
     }
 
     #[test]

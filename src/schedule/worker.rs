@@ -12,10 +12,12 @@ use tokio::sync::watch;
 use super::{
     baseline::Baseline,
     books::{InForce, accounts, in_force},
-    plan::{Plan, Planned, Scene, Standing, WhatIf, binding, names, plan, what_ifs},
+    plan::{Plan, PlanSlot, Planned, Scene, Standing, names, plan},
+    reasons::binding,
     relaxation::{Relaxation, relax},
     solve::Effort,
     station::StationModel,
+    what_if::{WhatIf, what_ifs},
 };
 use crate::{
     calendar::{Calendar, DAY_MIN, Minute, utc_text},
@@ -442,7 +444,7 @@ impl Planner {
                     .changes
                     .iter()
                     .filter(|change| change.minute < plan.made + ADVICE_MIN);
-                near.map(|change| format!("{}{}{};", change.minute, change.start, change.stop))
+                near.map(|it| format!("{}{}{}{:?};", it.minute, it.start, it.stop, it.speeds_pct))
                     .collect()
             }
         };
@@ -481,24 +483,27 @@ fn run(advice: &Advice) -> Run {
             };
         }
     };
-    let first = plan.slots.first().map(|slot| (slot.begin, slot.set));
-    let later = plan
-        .slots
-        .windows(2)
-        .filter(|pair| pair[0].set != pair[1].set)
-        .map(|pair| (pair[1].begin, pair[1].set));
-    let schedule: serde_json::Value = first
-        .into_iter()
-        .chain(later)
-        .map(|(begin, set)| json!({ "from": utc_text(begin), "pumps": names(set) }))
+    let as_run = |slot: &PlanSlot| (slot.set, slot.speed_pct);
+    let changed = (plan.slots.windows(2))
+        .filter(|pair| as_run(&pair[0]) != as_run(&pair[1]))
+        .map(|pair| &pair[1]);
+    let schedule: serde_json::Value = (plan.slots.first().into_iter())
+        .chain(changed)
+        .map(|slot| {
+            let mut told = json!({ "from": utc_text(slot.begin), "pumps": names(slot.set) });
+            let speeds_pct = plan.problem.speeds_pct(slot.set, slot.speed_pct);
+            if !speeds_pct.is_empty() {
+                told["speeds_pct"] = json!(speeds_pct);
+            }
+            told
+        })
         .collect();
-    let objective = plan.evaluation.objective();
     Run {
         made: advice.made,
         status: plan.status(),
         reason: (!plan.broken.is_empty()).then(|| plan.broken.join("; ")),
         horizon_h: Some(plan.problem.slots.iter().map(|slot| slot.hours()).sum()),
-        objective: Some(objective),
+        objective: Some(plan.full_speed),
         bound: Some(plan.bound),
         gap_pct: Some(plan.gap * 100.0),
         planned_kwh: Some(plan.evaluation.total_kwh()),

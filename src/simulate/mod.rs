@@ -91,6 +91,8 @@ pub struct Simulator {
     demand: Demand,
     plant: Plant,
     control: Control,
+    /// Pumps switched from outside.
+    commanded: Option<[bool; PUMPS]>,
     /// Faults to come, the next one last.
     pending: Vec<Fault>,
     active: Vec<ActiveFault>,
@@ -118,6 +120,7 @@ impl Simulator {
             demand: Demand::new(station.demand_m3_per_day),
             plant: Plant::new(&station, INITIAL_FILL),
             control: Control::new(station.control.clone()),
+            commanded: None,
             pending,
             active: Vec::new(),
             lines: LineWriter::new(shuffle_rng),
@@ -136,6 +139,17 @@ impl Simulator {
         self.now
     }
 
+    /// Switches the pumps from outside from the next minute on, as an operator does who follows advice; `None` gives them back to
+    /// the level control.
+    pub fn command(&mut self, on: Option<[bool; PUMPS]>) {
+        self.commanded = on;
+    }
+
+    /// Level of the tank, % of the full tank.
+    pub fn level_pct(&self) -> f64 {
+        100.0 * self.plant.fill(&self.station)
+    }
+
     /// Simulates the next minute and appends its export lines to `out`; returns the
     /// minute's local time.
     ///
@@ -149,7 +163,7 @@ impl Simulator {
 
         let level_percent = 100.0 * self.plant.fill(&self.station);
         self.control.step(level_percent, &effects.orders);
-        let on = self.control.on();
+        let on = self.commanded.unwrap_or_else(|| self.control.on());
         let delivering =
             std::array::from_fn(|pump| on[pump] && !effects.tripped[pump] && !effects.dry);
         let demand_m3h = self.demand.next_m3h(now, &mut self.rng) * effects.demand_factor;

@@ -2,7 +2,7 @@
 
 use pumphouse::{
     schedule::problem::{
-        Breaches, COMBINATIONS, Combination, Duty, Line, Problem, Pump, Slot, Tank, has,
+        Breaches, COMBINATIONS, Combination, Duty, Line, Problem, Pump, Slot, Speed, Tank, has,
     },
     simulate::Station,
     tags::PUMPS,
@@ -29,8 +29,13 @@ pub const DAYS: [&str; 8] = [
     "up60",
 ];
 
-/// Flow and power of a set of pumps at a fill of the tank, 0 to 1; additive without friction.
-fn operating_point(station: &Station, set: Combination, fill: f64, friction: f64) -> (f64, f64) {
+/// Head, flow and power of a set of pumps at a fill of the tank, 0 to 1; additive without friction.
+fn operating_point(
+    station: &Station,
+    set: Combination,
+    fill: f64,
+    friction: f64,
+) -> (f64, f64, f64) {
     let pumps = || (0..PUMPS).filter(|&pump| has(set, pump));
     let (mut low, mut high) = (STATIC_HEAD_M, 90.0);
     for _ in 0..100 {
@@ -44,31 +49,70 @@ fn operating_point(station: &Station, set: Combination, fill: f64, friction: f64
             high = head;
         }
     }
-    pumps().fold((0.0, 0.0), |(flow, power), pump| {
+    pumps().fold((low, 0.0, 0.0), |(head, flow, power), pump| {
         let own = station.curves[pump].flow_m3h(low, 1.0);
-        (flow + own, power + station.curves[pump].power_kw(own, 1.0))
+        let drawn = station.curves[pump].power_kw(own, 1.0);
+        (head, flow + own, power + drawn)
     })
+}
+
+fn duty(station: &Station, set: Combination, volume_m3: f64, friction: f64) -> Duty {
+    let [empty, full] = [0.0, 1.0].map(|fill| operating_point(station, set, fill, friction));
+    let line = |empty: f64, full: f64| Line {
+        at_empty: empty,
+        per_m3: (full - empty) / volume_m3,
+    };
+    Duty {
+        flow_m3h: line(empty.1, full.1),
+        power_kw: line(empty.2, full.2),
+        premium_per_h: 0.0,
+    }
 }
 
 fn duties(volume_m3: f64, friction: f64) -> Vec<Duty> {
     let station = Station::default();
-    (0..COMBINATIONS)
-        .map(|set| {
-            let (empty, full) = (
-                operating_point(&station, set, 0.0, friction),
-                operating_point(&station, set, 1.0, friction),
-            );
-            let line = |empty: f64, full: f64| Line {
-                at_empty: empty,
-                per_m3: (full - empty) / volume_m3,
-            };
-            Duty {
-                flow_m3h: line(empty.0, full.0),
-                power_kw: line(empty.1, full.1),
-                premium_per_h: 0.0,
-            }
-        })
-        .collect()
+    let of = |set| duty(&station, set, volume_m3, friction);
+    (0..COMBINATIONS).map(of).collect()
+}
+
+/// The station with the pumps of a set at a share of full speed, by the affinity laws.
+pub fn slowed(driven: Combination, speed: f64) -> Station {
+    let mut station = Station::default();
+    for (pump, curve) in station.curves.iter_mut().enumerate() {
+        if has(driven, pump) {
+            curve.shutoff_head_m *= speed * speed;
+            curve.best_flow_m3h *= speed;
+        }
+    }
+    station
+}
+
+/// A day of 96 slots on which the pumps of a set have variable-speed drives.
+pub fn driven_day(name: &str, driven: Combination) -> Problem {
+    let mut problem = day(name, false);
+    let volume_m3 = problem.tank.volume_m3;
+    let speed = |pct: u8| {
+        let station = slowed(driven, f64::from(pct) / 100.0);
+        // Nothing runs against a head that it hardly reaches.
+        let lifts = |set: Combination| {
+            let (head, _, _) = operating_point(&station, set, 1.0, FRICTION);
+            let on = |pump: &usize| has(set & driven, *pump);
+            (0..PUMPS).filter(on).all(|pump| {
+                station.curves[pump].flow_m3h(head, 1.0) > 0.4 * station.curves[pump].best_flow_m3h
+            })
+        };
+        let of = |set: Combination| {
+            let is_slower = set & driven != 0 && lifts(set);
+            is_slower.then(|| duty(&station, set, volume_m3, FRICTION))
+        };
+        Speed {
+            pct,
+            duties: (0..COMBINATIONS).map(of).collect(),
+        }
+    };
+    problem.driven = driven;
+    problem.speeds = (70..100).map(speed).collect();
+    problem
 }
 
 fn breaches() -> Breaches {
@@ -150,6 +194,9 @@ pub fn day(name: &str, is_additive: bool) -> Problem {
         demand_charge_per_kw: if name == "demand-charge" { 0.15 } else { 0.0 },
         reached_kw: 0.0,
         advised: Vec::new(),
+        advised_pct: Vec::new(),
+        driven: 0,
+        speeds: Vec::new(),
         change_price: 0.0,
         breaches: breaches(),
     }

@@ -126,6 +126,7 @@ pub fn run(control: Control, days: usize, spread: f64, seed: u64) -> Outcome {
     for pump in &mut problem.pumps {
         (pump.on, pump.since_min, pump.start_price) = (false, 600, 0.5);
     }
+    let order = best_first(|pump| truth.at(1 << pump, 0.6));
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut volume = 0.6 * volume_m3;
     let (begun, mut error, mut set) = (volume, 0.0, 0);
@@ -137,7 +138,11 @@ pub fn run(control: Control, days: usize, spread: f64, seed: u64) -> Outcome {
         let before = set;
         set = match control {
             Control::Advice => advised(&mut problem, slot, volume, error),
-            _ => controlled(control, slot, before, 100.0 * volume / volume_m3, &truth),
+            _ => {
+                let when = (slot / 96, price_per_kwh(slot) > 0.2);
+                let level_pct = 100.0 * volume / volume_m3;
+                controlled(control, when, before, level_pct, &order)
+            }
         };
         switch(&mut problem, before, set, &mut done);
         let noise: f64 = rng.sample(StandardNormal);
@@ -179,30 +184,33 @@ fn advised(problem: &mut Problem, first: usize, volume: f64, error: f64) -> Comb
     answer.schedule[0]
 }
 
-/// A pump more below each level, one less above each.
-fn controlled(
+/// The pumps, the most efficient one first, by the flow and the power of each.
+pub fn best_first(of: impl Fn(usize) -> (f64, f64)) -> [usize; PUMPS] {
+    let worth = |pump: usize| {
+        let (flow, power) = of(pump);
+        flow / power
+    };
+    let mut order = std::array::from_fn(|pump| pump);
+    order.sort_by(|&one, &other| worth(other).total_cmp(&worth(one)));
+    order
+}
+
+/// A pump more below each level, one less above each; `order` is the most efficient pump first.
+pub fn controlled(
     control: Control,
-    slot: usize,
+    (day, is_dear): (usize, bool),
     running: Combination,
     level_pct: f64,
-    truth: &Truth,
+    order: &[usize; PUMPS],
 ) -> Combination {
     let (start, stop) = match control {
-        Control::TariffAware if price_per_kwh(slot) > 0.2 => {
-            ([35.0, 28.0, 22.0, 18.0], [45.0, 40.0, 35.0, 30.0])
-        }
+        Control::TariffAware if is_dear => ([35.0, 28.0, 22.0, 18.0], [45.0, 40.0, 35.0, 30.0]),
         Control::TariffAware => ([80.0, 70.0, 55.0, 40.0], [87.0, 85.0, 80.0, 70.0]),
         _ => ([70.0, 60.0, 50.0, 40.0], [85.0, 80.0, 75.0, 70.0]),
     };
-    let mut order: Vec<usize> = (0..PUMPS).collect();
-    if control == Control::BestFirst {
-        let worth = |pump: usize| {
-            let (flow, power) = truth.at(1 << pump, 0.6);
-            flow / power
-        };
-        order.sort_by(|&one, &other| worth(other).total_cmp(&worth(one)));
-    } else {
-        order.rotate_left(slot / 96 % PUMPS);
+    let mut order = *order;
+    if control != Control::BestFirst {
+        order = std::array::from_fn(|at| (at + day) % PUMPS);
     }
     let many = count(running);
     if many < 4 && level_pct < start[many] {
