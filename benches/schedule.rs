@@ -30,7 +30,7 @@ use std::{
 };
 
 use followed::{By, Followed};
-use instances::{DAYS, DEPTH_M, FRICTION, STATIC_HEAD_M, day};
+use instances::{DAYS, DEPTH_M, FRICTION, STATIC_HEAD_M, day, with_drives};
 use pumphouse::{
     schedule::{
         evaluate::evaluate,
@@ -81,8 +81,14 @@ fn days() {
         "day", "cost", "first ms", "gap %", "full ms", "gap %", "relaxed %"
     );
     for name in DAYS {
-        for is_additive in [false, true] {
-            let problem = day(name, is_additive);
+        let plain = day(name, false);
+        let kinds = [
+            ("", plain.clone()),
+            (" +", day(name, true)),
+            // P3 and P6 on variable-speed drives.
+            (" ~", with_drives(plain, 0b100_100, 5)),
+        ];
+        for (kind, problem) in kinds {
             let timed = |effort| {
                 let began = Instant::now();
                 let answer = solve(&problem, effort);
@@ -94,7 +100,7 @@ fn days() {
             let relaxed = relax(&problem).map_or(f64::NAN, |relaxed| gap(relaxed.bound));
             println!(
                 "{:<16} {:>10.3} {first_ms:>9.0} {:>9.3} {full_ms:>9.0} {:>9.3} {relaxed:>11.2}",
-                format!("{name}{}", if is_additive { " +" } else { "" }),
+                format!("{name}{kind}"),
                 full.objective,
                 first.gap() * 100.0,
                 full.gap() * 100.0

@@ -4,12 +4,12 @@
 #[path = "common/instances.rs"]
 mod instances;
 
-use instances::{DAYS, day, small};
+use instances::{DAYS, day, small, with_drives};
 use microlp::{ComparisonOp, OptimizationDirection, Problem as Program, SolveOutcome, Variable};
 use pumphouse::{
     schedule::{
-        evaluate::{Breach, Limit, evaluate},
-        problem::{COMBINATIONS, Combination, Problem, count, has},
+        evaluate::{Breach, Limit, evaluate, evaluate_at},
+        problem::{COMBINATIONS, Choice, Combination, Problem, count, has},
         relaxation::relax,
         solve::{Effort, solve},
     },
@@ -24,53 +24,66 @@ fn cases(usual: u64) -> u64 {
 
 /// The cost of the cheapest schedule that breaks no rule, of all there are.
 fn cheapest(problem: &Problem) -> f64 {
-    fn go(problem: &Problem, begun: &mut Vec<Combination>, sets: &[Combination], least: &mut f64) {
-        if begun.len() == problem.slots.len() {
-            let done = evaluate(problem, begun);
+    type Begun = (Vec<Combination>, Vec<Option<u8>>);
+    fn go(problem: &Problem, begun: &mut Begun, choices: &[Choice], least: &mut f64) {
+        if begun.0.len() == problem.slots.len() {
+            let done = evaluate_at(problem, &begun.0, &begun.1);
             if done.faults.is_empty() {
                 *least = least.min(done.objective());
             }
             return;
         }
-        for &set in sets {
-            begun.push(set);
-            go(problem, begun, sets, least);
-            begun.pop();
+        for &choice in choices {
+            begun.0.push(problem.set(choice));
+            begun.1.push(problem.pct(choice));
+            go(problem, begun, choices, least);
+            begun.0.pop();
+            begun.1.pop();
         }
     }
-    let usable = |set: &Combination| {
-        (0..PUMPS).all(|pump| !has(*set, pump) || problem.pumps[pump].in_service)
+    let usable = |choice: &Choice| {
+        let set = problem.set(*choice);
+        (0..PUMPS).all(|pump| !has(set, pump) || problem.pumps[pump].in_service)
     };
-    let sets: Vec<_> = (0..COMBINATIONS).filter(usable).collect();
+    let choices: Vec<_> = (0..problem.duties.len()).filter(usable).collect();
     let mut least = f64::INFINITY;
-    go(problem, &mut Vec::new(), &sets, &mut least);
+    go(problem, &mut Begun::default(), &choices, &mut least);
     least
+}
+
+/// Holds the solver's answer against every schedule there is.
+fn hold(problem: &Problem, name: &str) {
+    let effort = Effort {
+        cells_max: u64::MAX,
+        gap: 1e-4,
+    };
+    let answer = solve(problem, effort);
+    let done = evaluate_at(problem, &answer.schedule, &answer.speeds_pct);
+    assert!(done.faults.is_empty(), "{name}: {:?}", done.faults);
+    let (found, bound, least) = (answer.objective, answer.bound, cheapest(problem));
+    assert!(
+        (found - least).abs() <= 1e-4 * least.abs().max(1.0),
+        "{name}: {found} / {least}"
+    );
+    assert!(
+        bound <= least + 1e-6,
+        "{name}: the bound {bound} lies above {least}"
+    );
 }
 
 #[test]
 fn no_schedule_of_all_is_cheaper() {
     for seed in 0..cases(60) {
-        let problem = small(seed, 4, true);
-        let answer = solve(
-            &problem,
-            Effort {
-                cells_max: u64::MAX,
-                gap: 1e-4,
-            },
-        );
-        let done = evaluate(&problem, &answer.schedule);
-        assert!(done.faults.is_empty(), "seed {seed}: {:?}", done.faults);
-        let least = cheapest(&problem);
-        assert!(
-            (answer.objective - least).abs() <= 1e-4 * least.abs().max(1.0),
-            "seed {seed}: {} / {least}",
-            answer.objective
-        );
-        assert!(
-            answer.bound <= least + 1e-6,
-            "seed {seed}: the bound {} lies above {least}",
-            answer.bound
-        );
+        hold(&small(seed, 4, true), &format!("seed {seed}"));
+    }
+}
+
+#[test]
+fn no_schedule_of_all_with_all_speeds_is_cheaper() {
+    for seed in 0..cases(20) {
+        // At 80 and 90 % of full speed, where a pump lifts enough then.
+        let problem = with_drives(small(seed, 3, true), COMBINATIONS - 1, 10);
+        hold(&problem, &format!("seed {seed}"));
     }
 }
 

@@ -299,6 +299,47 @@ fn closed_days_are_accounted_for_and_again_when_their_rows_change() {
 }
 
 #[test]
+fn the_speed_of_pumps_on_drives_is_advised_where_it_saves() {
+    let folder = past_station();
+    let without = report(folder.path(), &[]);
+    assert!(without.get("speeds_save").is_none(), "{without}");
+    let config = folder.path().join("pumphouse.toml");
+    let text = fs::read_to_string(&config).expect("the config");
+    let drives = "\n[schedule.variable_speed]\nshut_off_head_m = { P3 = 78.0, P6 = 80.5 }\nstatic_head_m = 44\n";
+    fs::write(&config, text + drives).expect("written");
+    let whole = report(folder.path(), &["--what-if", "P6 out"]);
+    let saved = whole["speeds_save"].as_f64().expect("a saving");
+    assert!(saved >= 0.0, "{whole}");
+    let speeds: Vec<_> = slots(&whole)
+        .iter()
+        .filter_map(|slot| Some((slot, slot.get("speeds_pct")?.as_object()?)))
+        .collect();
+    assert!(!speeds.is_empty(), "{whole}");
+    for (slot, speeds) in &speeds {
+        for (pump, pct) in *speeds {
+            assert!(
+                runs(slot, pump) && ["P3", "P6"].contains(&&pump[..]),
+                "{slot}"
+            );
+            assert!(
+                (70..=100).contains(&pct.as_u64().expect("a share")),
+                "{slot}"
+            );
+        }
+    }
+    let is_slower = |(_, speeds): &(&Value, &serde_json::Map<String, Value>)| {
+        speeds.values().any(|pct| pct.as_u64() < Some(100))
+    };
+    assert!(saved < 0.005 || speeds.iter().any(is_slower), "{whole}");
+    let text = plan(folder.path(), &[]).expect("a plan");
+    assert!(text.contains("Variable speed saves"), "{text}");
+    assert!(
+        saved < 0.005 || text.contains(" % speed: energy costs"),
+        "{text}"
+    );
+}
+
+#[test]
 fn what_if_is_answered_and_a_question_that_makes_no_sense_is_refused() {
     let folder = past_station();
     let asked = |question: &str| report(folder.path(), &["--what-if", question])["asked"].clone();

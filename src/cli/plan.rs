@@ -15,7 +15,8 @@ use crate::{
     schedule::{
         baseline::Levels,
         books::{InForce, in_force},
-        plan::{Plan, names},
+        plan::{Change, Plan, names},
+        problem::{Combination, pumps},
         savings::{Account, Saving},
         solve::Effort,
         station::StationModel,
@@ -177,11 +178,11 @@ fn describe(
             "The month's demand charge rises by {cost:.2} {currency}"
         )?;
     }
-    if !plan.problem.speeds.is_empty() {
-        let saves = plan.full_speed - done.objective();
+    if let Some(full_speed) = plan.full_speed {
+        let saves = full_speed - done.objective();
         writeln!(
             out,
-            "Variable speed saves {saves:.2} {currency} of that: by the affinity laws, since the history does not tell speeds"
+            "Variable speed saves {saves:.2} {currency}, wear and starts included; by the affinity laws, since the history does not tell speeds"
         )?;
     }
     match &plan.saving {
@@ -213,14 +214,7 @@ fn describe(
     )?;
     for change in &plan.changes {
         let time = &text(calendar.local(change.minute).minute)[..16];
-        let what = [("start ", change.start), ("stop ", change.stop)];
-        let what = what
-            .iter()
-            .filter(|(_, set)| *set != 0)
-            .map(|(verb, set)| format!("{verb}{}", names(*set)));
-        let speeds = change.speeds_pct.iter();
-        let speeds = speeds.map(|(pump, pct)| format!("{pump} at {pct} % speed"));
-        let what: Vec<_> = what.chain(speeds).collect();
+        let what = told(change);
         writeln!(out, "{time}  {}: {}", what.join(", "), change.reason)?;
     }
     let levels = || plan.slots.iter().map(|slot| slot.level_pct);
@@ -245,6 +239,25 @@ fn describe(
         writeln!(out, "If {}", difference(answer, currency))?;
     }
     Ok(())
+}
+
+/// What to do: start, stop, set speeds.
+fn told(change: &Change) -> Vec<String> {
+    let at = |pump: &str| {
+        let pct = change.speeds_pct.get(pump);
+        pct.map_or_else(String::new, |pct| format!(" at {pct} % speed"))
+    };
+    let list = |set: Combination| {
+        let named = pumps(set).map(|pump| pump_name(pump).to_owned() + &at(pump_name(pump)));
+        named.collect::<Vec<_>>().join(", ")
+    };
+    let goes_on = |pump: &&&str| !pumps(change.start).any(|started| pump_name(started) == **pump);
+    let speeds = change.speeds_pct.keys().filter(goes_on);
+    let started = (change.start != 0).then(|| format!("start {}", list(change.start)));
+    let stopped = (change.stop != 0).then(|| format!("stop {}", names(change.stop)));
+    (started.into_iter().chain(stopped))
+        .chain(speeds.map(|pump| format!("{pump}{}", at(pump))))
+        .collect()
 }
 
 fn capital(text: &str) -> String {

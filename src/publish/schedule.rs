@@ -55,8 +55,8 @@ pub fn payload(advice: &Advice) -> Value {
     payload["starts"] = done.starts.into();
     payload["margin_m3"] = rounded(plan.problem.tank.margin_m3);
     payload["at_most_better_pct"] = rounded(plan.gap * 100.0);
-    if !plan.problem.speeds.is_empty() {
-        payload["speeds_save"] = rounded(plan.full_speed - done.objective());
+    if let Some(full_speed) = plan.full_speed {
+        payload["speeds_save"] = rounded(full_speed - done.objective());
     }
     payload["slots"] = plan
         .slots
@@ -81,7 +81,7 @@ pub fn payload(advice: &Advice) -> Value {
         .collect();
     payload["changes"] = changes(plan);
     payload["binding"] = advice.binding.clone().into();
-    payload["objective"] = rounded(plan.full_speed);
+    payload["objective"] = rounded(plan.objective);
     payload["bound"] = rounded(plan.bound);
     if let Some(relaxed) = &advice.relaxed {
         let worth = relaxed

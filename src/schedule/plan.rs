@@ -33,6 +33,9 @@ const CHANGE_SHARE: f64 = 0.25;
 const ADVISED_MIN: i64 = 120;
 /// Of the cheapest way to lift a m³, water left over is worth this share: never enough to lift it for that.
 const SURPLUS_SHARE: f64 = 0.9;
+/// The search knows the speeds that this divides, %.
+const SEARCHED_PCT: u8 = 5;
+
 /// The margins of a forecast that is far off take this share of the room between the limits each, at most.
 const MARGIN_SHARE_MAX: f64 = 0.2;
 
@@ -132,8 +135,11 @@ pub struct Plan {
     pub bound: f64,
     /// What a better schedule could save at most, as a share.
     pub gap: f64,
-    /// What it would cost with all pumps at full speed, by which `bound` and `gap` go.
-    pub full_speed: f64,
+    /// What the search found, by which `bound` and `gap` go; with variable-speed pumps `evaluation` is cheaper by what lies between the
+    /// speeds that it knows.
+    pub objective: f64,
+    /// What the best schedule at full speed costs; `None` without variable-speed pumps.
+    pub full_speed: Option<f64>,
     /// What is priced.
     pub evaluation: Evaluation,
     /// What it saves beside the station's own control, or why that cannot be told.
@@ -167,7 +173,9 @@ pub fn names(set: Combination) -> String {
 pub fn plan(scene: &Scene, effort: Effort) -> Planned {
     let problem = problem(scene)?;
     let answer = solve(&problem, effort);
-    let speeds = speeds(&problem, &answer.schedule);
+    let speeds = speeds(&problem, &answer);
+    let full_speed = (!problem.slower.is_empty())
+        .then(|| solve(&at_full_speed(&problem), Effort::BRIEF).objective);
     let evaluation = evaluate_at(&problem, &answer.schedule, &speeds);
     let mut calendar = Calendar::new(scene.plant.zone.clone());
     let pct = scene.level.0 / scene.level.1;
@@ -207,7 +215,8 @@ pub fn plan(scene: &Scene, effort: Effort) -> Planned {
         out: out(scene),
         bound: answer.bound,
         gap: answer.gap(),
-        full_speed: answer.objective,
+        objective: answer.objective,
+        full_speed,
         saving: (scene.baseline.clone())
             .map(|baseline| planned(baseline, &problem, &evaluation, scene.tariff)),
         evaluation,
@@ -257,7 +266,7 @@ fn problem(scene: &Scene) -> Result<Problem, String> {
     let slots = slots(scene, demand, &mut calendar);
     let m3_per_pct = level_m3 / level_pct;
     let (cheap, dear) = scene.tariff.range();
-    let duties = model.duties(plant.volume_m3, PREMIUM, f64::midpoint(cheap, dear));
+    let mut duties = model.duties(plant.volume_m3, PREMIUM, f64::midpoint(cheap, dear));
     let hours = scene.pumps.iter().map(|pump| pump.hours).sum::<f64>() / PUMPS as f64;
     let pumps = std::array::from_fn(|pump| {
         let it = &scene.pumps[pump];
@@ -297,6 +306,9 @@ fn problem(scene: &Scene) -> Result<Problem, String> {
         let price = f64::midpoint(cheap, dear);
         slower(model, drives, plant.volume_m3, price)
     });
+    let speeds = speeds.unwrap_or_default();
+    let (slower, slower_duties): (Vec<_>, Vec<_>) = searched(&speeds).unzip();
+    duties.extend(slower_duties);
     Ok(Problem {
         slot_min: settings.slot_min,
         tank: Tank {
@@ -314,7 +326,8 @@ fn problem(scene: &Scene) -> Result<Problem, String> {
         advised,
         advised_pct,
         driven: settings.drives.as_ref().map_or(0, Drives::set),
-        speeds: speeds.unwrap_or_default(),
+        slower,
+        speeds,
         change_price: settings.start_cost * CHANGE_SHARE,
         breaches,
         slots,
@@ -335,6 +348,24 @@ fn slower(model: &StationModel, drives: &Drives, volume_m3: f64, price_per_kwh: 
         Speed { pct, duties }
     };
     (drives.speed_min_pct..FULL_PCT).map(speed).collect()
+}
+
+/// The choices below full speed that the search knows.
+fn searched(speeds: &[Speed]) -> impl Iterator<Item = ((Combination, u8), Duty)> + '_ {
+    let known = speeds.iter().filter(|speed| speed.pct % SEARCHED_PCT == 0);
+    known.flat_map(|speed| {
+        let duties = speed.duties.iter().enumerate();
+        duties.filter_map(|(set, duty)| Some(((set, speed.pct), (*duty)?)))
+    })
+}
+
+/// The same problem as if no pump had a variable-speed drive.
+fn at_full_speed(problem: &Problem) -> Problem {
+    let mut full = problem.clone();
+    full.duties.truncate(COMBINATIONS);
+    full.slower.clear();
+    full.speeds.clear();
+    full
 }
 
 /// The slots: of the clock, the first one from the next minute to the end of its slot.

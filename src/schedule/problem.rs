@@ -6,6 +6,9 @@ use crate::tags::{PUMPS, pump_name};
 
 /// A set of pumps, bit 0 for P1.
 pub type Combination = usize;
+/// A set of pumps and the speed of those on variable-speed drives: what may run in a slot. The sets at full speed come first, by
+/// their number; those of [`Problem::slower`] follow.
+pub type Choice = usize;
 /// All sets of six pumps.
 pub const COMBINATIONS: usize = 1 << PUMPS;
 
@@ -157,11 +160,13 @@ pub struct Problem {
     pub slot_min: i64,
     /// The tank.
     pub tank: Tank,
-    /// What each set of pumps does, at full speed.
+    /// What each choice does.
     pub duties: Vec<Duty>,
+    /// The choices below full speed: set and speed, %.
+    pub slower: Vec<(Combination, u8)>,
     /// The pumps on variable-speed drives.
     pub driven: Combination,
-    /// What the sets do at other speeds, the slowest first; empty without variable-speed drives.
+    /// What the sets do at each speed below full speed, the slowest first; empty without variable-speed drives.
     pub speeds: Vec<Speed>,
     /// The pumps.
     pub pumps: [Pump; PUMPS],
@@ -188,7 +193,21 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// The sets that may run in a slot if nothing is switched before: in service, few enough, and what must go on goes on.
+    /// The set of a choice.
+    pub fn set(&self, choice: Choice) -> Combination {
+        match choice.checked_sub(COMBINATIONS) {
+            Some(slower) => self.slower[slower].0,
+            None => choice,
+        }
+    }
+
+    /// The speed of a choice, %; `None` at full speed.
+    pub fn pct(&self, choice: Choice) -> Option<u8> {
+        let slower = choice.checked_sub(COMBINATIONS);
+        slower.map(|slower| self.slower[slower].1)
+    }
+
+    /// The choices that may run in a slot if nothing is switched before: in service, few enough, and what must go on goes on.
     pub fn allowed(&self) -> Vec<Vec<bool>> {
         let usable = |pump: usize| self.pumps[pump].in_service;
         let mut begin_min = 0;
@@ -214,7 +233,8 @@ impl Problem {
                         }
                     })
             };
-            slots.push((0..COMBINATIONS).map(may).collect());
+            let choices = 0..self.duties.len();
+            slots.push(choices.map(|choice| may(self.set(choice))).collect());
             begin_min += slot.length_min;
         }
         slots
@@ -240,9 +260,9 @@ impl Problem {
         driven.map(|pump| (pump_name(pump), pct)).collect()
     }
 
-    /// The power by which a set counts for the demand charge: that at the half-full tank, kW.
-    pub fn peak_kw(&self, set: Combination) -> f64 {
-        self.duties[set].power_kw.at(self.tank.volume_m3 / 2.0)
+    /// The power by which a choice counts for the demand charge: that at the half-full tank, kW.
+    pub fn peak_kw(&self, choice: Choice) -> f64 {
+        self.duties[choice].power_kw.at(self.tank.volume_m3 / 2.0)
     }
 
     /// The pumps that run now.

@@ -7,7 +7,7 @@
 //! with every variable between its limits, so it holds however inexactly they were found.
 
 use super::{
-    problem::{COMBINATIONS, Combination, Problem, has},
+    problem::{Choice, Problem, has},
     program::{Program, Volume},
     values::steps,
 };
@@ -34,19 +34,20 @@ pub fn relax(problem: &Problem) -> Option<Relaxation> {
     let mut program = Program::default();
     // The volume at the end of each slot, and the row of its balance.
     let mut volumes: Vec<(Volume, usize)> = Vec::new();
-    let kw_max = (0..COMBINATIONS)
-        .map(|set| problem.peak_kw(set))
+    let choices = 0..problem.duties.len();
+    let kw_max = (choices.clone())
+        .map(|choice| problem.peak_kw(choice))
         .fold(0.0, f64::max);
     let peak = program.variable(problem.demand_charge_per_kw, kw_max);
-    let mut ran: Vec<(usize, Combination)> = Vec::new();
+    let mut ran: Vec<(usize, Choice)> = Vec::new();
     for slot in 0..problem.slots.len() {
-        let sets: Vec<Combination> = (0..COMBINATIONS)
-            .filter(|&set| allowed[slot][set])
+        let choices: Vec<Choice> = (choices.clone())
+            .filter(|&choice| allowed[slot][choice])
             .collect();
-        let shares: Vec<_> = sets
+        let shares: Vec<_> = choices
             .iter()
-            .map(|&set| {
-                let step = steps[slot][set];
+            .map(|&choice| {
+                let step = steps[slot][choice];
                 (
                     program.variable(step.cost, 1.0),
                     program.variable(step.cost_per_m3, tank.volume_m3),
@@ -62,15 +63,15 @@ pub fn relax(problem: &Problem) -> Option<Relaxation> {
         for &(share, volume) in &shares {
             program.at_most([(volume, 1.0), (share, -tank.volume_m3)], 0.0);
         }
-        let flow_max = sets
+        let flow_max = choices
             .iter()
-            .map(|&set| problem.duties[set].flow_m3h.at_empty)
+            .map(|&choice| problem.duties[choice].flow_m3h.at_empty)
             .fold(0.0, f64::max);
         let carried = shares
             .iter()
-            .zip(&sets)
-            .flat_map(|(&(share, volume), &set)| {
-                let step = steps[slot][set];
+            .zip(&choices)
+            .flat_map(|(&(share, volume), &choice)| {
+                let step = steps[slot][choice];
                 [(share, -step.adds), (volume, -step.keeps)]
             });
         let volume = program.volume(problem);
@@ -80,12 +81,12 @@ pub fn relax(problem: &Problem) -> Option<Relaxation> {
             let start = program.variable(problem.pumps[pump].start_price, 1.0);
             let now = shares
                 .iter()
-                .zip(&sets)
-                .filter(|&(_, &set)| has(set, pump))
+                .zip(&choices)
+                .filter(|&(_, &choice)| has(problem.set(choice), pump))
                 .map(|(&(share, _), _)| (share, 1.0));
             let was = ran
                 .iter()
-                .filter(|(_, set)| has(*set, pump))
+                .filter(|(_, choice)| has(problem.set(*choice), pump))
                 .map(|&(share, _)| (share, -1.0));
             let at_first = f64::from(u8::from(slot == 0 && problem.pumps[pump].on));
             program.at_most(now.chain(was).chain([(start, -1.0)]), at_first);
@@ -93,14 +94,14 @@ pub fn relax(problem: &Problem) -> Option<Relaxation> {
         if problem.demand_charge_per_kw > 0.0 {
             let power = shares
                 .iter()
-                .zip(&sets)
-                .map(|(&(share, _), &set)| (share, problem.peak_kw(set)));
+                .zip(&choices)
+                .map(|(&(share, _), &choice)| (share, problem.peak_kw(choice)));
             program.at_most(power.chain([(peak, -1.0)]), problem.reached_kw);
         }
         ran = shares
             .iter()
-            .zip(&sets)
-            .map(|(&(share, _), &set)| (share, set))
+            .zip(&choices)
+            .map(|(&(share, _), &choice)| (share, choice))
             .collect();
     }
     program.end(problem, volumes.last()?.0.after);

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use crate::tags::PUMPS;
 
 use super::{
-    problem::{COMBINATIONS, Combination, Problem, count, has, pumps},
+    problem::{Choice, Combination, Problem, count, has, pumps},
     values::{Step, Values, end_cost, volume_cost},
 };
 
@@ -48,7 +48,7 @@ struct Candidate {
     cost: f64,
     volume_m3: f64,
     from: u32,
-    set: Combination,
+    choice: Choice,
     key: Key,
 }
 
@@ -56,7 +56,7 @@ struct Candidate {
 struct Front {
     reach: Reach,
     ways: Vec<Way>,
-    came: Vec<Vec<(u32, u8)>>,
+    came: Vec<Vec<(u32, u16)>>,
     dropped: f64,
     candidates: Vec<Candidate>,
     seen: HashSet<Key>,
@@ -66,10 +66,10 @@ struct Front {
 /// both. A search finds nothing when every way costs `below` or more; its bound is right all the same.
 pub fn search<const N: usize>(
     problem: &Problem,
-    steps: &[[Step; COMBINATIONS]],
+    steps: &[Vec<Step>],
     values: &mut Values,
     reaches: [Reach; N],
-) -> [(Option<Vec<Combination>>, f64); N] {
+) -> [(Option<Vec<Choice>>, f64); N] {
     let mut fronts = reaches.map(|reach| Front::new(problem, reach));
     for (slot, steps) in steps.iter().enumerate() {
         values.reach(slot + 1);
@@ -98,13 +98,7 @@ impl Front {
         }
     }
 
-    fn advance(
-        &mut self,
-        problem: &Problem,
-        steps: &[Step; COMBINATIONS],
-        values: &Values,
-        slot: usize,
-    ) {
+    fn advance(&mut self, problem: &Problem, steps: &[Step], values: &Values, slot: usize) {
         self.candidates.clear();
         for (from, way) in self.ways.iter().enumerate() {
             follow(
@@ -137,12 +131,13 @@ impl Front {
             }
             let way = &self.ways[one.from as usize];
             let length_min = problem.slots[slot].length_min;
+            let set = one.key.set;
             next.push(Way {
                 volume_m3: one.volume_m3,
                 cost: one.cost,
-                set: one.set,
+                set,
                 since_min: std::array::from_fn(|pump| {
-                    let before = if has(way.set ^ one.set, pump) {
+                    let before = if has(way.set ^ set, pump) {
                         0
                     } else {
                         way.since_min[pump]
@@ -150,13 +145,13 @@ impl Front {
                     before + length_min
                 }),
             });
-            back.push((one.from, one.set as u8));
+            back.push((one.from, one.choice as u16));
         }
         self.ways = next;
         self.came.push(back);
     }
 
-    fn finish(self) -> (Option<Vec<Combination>>, f64) {
+    fn finish(self) -> (Option<Vec<Choice>>, f64) {
         let best = self
             .ways
             .iter()
@@ -170,9 +165,9 @@ impl Front {
             .iter()
             .rev()
             .map(|came| {
-                let (from, set) = came[at];
+                let (from, choice) = came[at];
                 at = from as usize;
-                usize::from(set)
+                usize::from(choice)
             })
             .collect();
         schedule.reverse();
@@ -183,7 +178,7 @@ impl Front {
 
 fn follow(
     problem: &Problem,
-    steps: &[Step; COMBINATIONS],
+    steps: &[Step],
     values: &Values,
     (slot, from): (usize, u32),
     way: &Way,
@@ -212,9 +207,10 @@ fn follow(
     };
     let is_last = slot + 1 == problem.slots.len();
     let length_min = problem.slots[slot].length_min;
-    for (set, step) in steps.iter().enumerate() {
+    for (choice, step) in steps.iter().enumerate() {
+        let set = problem.set(choice);
         let fits = set & must_run == must_run && set & must_rest == 0 && count(set) <= most;
-        if !fits || !values.allows(slot, set) {
+        if !fits || !values.allows(slot, choice) {
             continue;
         }
         let after = step.keeps * way.volume_m3 + step.adds;
@@ -245,7 +241,7 @@ fn follow(
             cost,
             volume_m3,
             from,
-            set,
+            choice,
             key,
         });
     }

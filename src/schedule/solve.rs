@@ -4,8 +4,8 @@
 use std::rc::Rc;
 
 use super::{
-    evaluate::evaluate,
-    problem::{COMBINATIONS, Combination, Problem},
+    evaluate::evaluate_at,
+    problem::{Choice, Combination, Problem},
     search::{Reach, search},
     values::{Step, Values, steps},
 };
@@ -52,6 +52,8 @@ impl Effort {
 pub struct Answer {
     /// A set for each slot.
     pub schedule: Vec<Combination>,
+    /// The speed of each slot's variable-speed pumps, %; `None` at full speed.
+    pub speeds_pct: Vec<Option<u8>>,
     /// What it costs, as [`evaluate`] prices it.
     pub objective: f64,
     /// No schedule costs less.
@@ -84,8 +86,8 @@ struct Part {
 
 struct Solver<'a> {
     problem: &'a Problem,
-    steps: Rc<[[Step; COMBINATIONS]]>,
-    best: Option<(Vec<Combination>, f64)>,
+    steps: Rc<[Vec<Step>]>,
+    best: Option<(Vec<Choice>, f64)>,
     effort: u64,
 }
 
@@ -105,9 +107,11 @@ pub fn solve(problem: &Problem, effort: Effort) -> Answer {
             .iter_mut()
             .min_by(|one, other| bound_of(one).total_cmp(&bound_of(other)));
         let part = lowest.expect("there is a part without a cap");
-        let (schedule, _) = solver.best.clone().expect("the first search finds one");
+        let (choices, _) = solver.best.as_ref().expect("the first search finds one");
+        let (schedule, speeds_pct) = split(problem, choices);
         let answer = Answer {
             schedule,
+            speeds_pct,
             objective,
             bound: bound_of(part).min(objective),
             effort: solver.effort,
@@ -132,6 +136,12 @@ pub fn solve(problem: &Problem, effort: Effort) -> Answer {
             return answer;
         }
     }
+}
+
+/// The sets and the speeds of choices.
+fn split(problem: &Problem, choices: &[Choice]) -> (Vec<Combination>, Vec<Option<u8>>) {
+    let of = |&choice: &Choice| (problem.set(choice), problem.pct(choice));
+    choices.iter().map(of).unzip()
 }
 
 impl Solver<'_> {
@@ -180,19 +190,20 @@ impl Solver<'_> {
         }
     }
 
-    fn highest_kw(&self, schedule: &[Combination]) -> f64 {
-        let powers = schedule.iter().map(|&set| self.problem.peak_kw(set));
+    fn highest_kw(&self, schedule: &[Choice]) -> f64 {
+        let powers = schedule.iter().map(|&choice| self.problem.peak_kw(choice));
         powers.fold(0.0, f64::max)
     }
 
-    /// The next lower power that a set can have, kW.
+    /// The next lower power that a choice can have, kW.
     fn power_below(&self, kw: f64) -> Option<f64> {
-        let powers = (0..COMBINATIONS).map(|set| self.problem.peak_kw(set));
+        let choices = 0..self.problem.duties.len();
+        let powers = choices.map(|choice| self.problem.peak_kw(choice));
         powers.filter(|&it| it < kw - 1e-9).max_by(f64::total_cmp)
     }
 
     /// Works a part out on its grid; gives the way that the values would go if pumps could be switched at will.
-    fn work(&mut self, part: &mut Part, width: usize) -> Vec<Combination> {
+    fn work(&mut self, part: &mut Part, width: usize) -> Vec<Choice> {
         let (problem, steps) = (self.problem, self.steps.clone());
         let mut values = Values::new(
             problem,
@@ -217,7 +228,8 @@ impl Solver<'_> {
         part.bound = part.bound.max(bound - bound.abs() * ROUNDING);
         if let Some(schedule) = found {
             part.peak_kw = self.highest_kw(&schedule);
-            let objective = evaluate(problem, &schedule).objective();
+            let (sets, speeds) = split(problem, &schedule);
+            let objective = evaluate_at(problem, &sets, &speeds).objective();
             if objective < self.objective() {
                 self.best = Some((schedule, objective));
             }
@@ -235,20 +247,15 @@ impl Solver<'_> {
 }
 
 /// What a m³ is worth along a schedule.
-fn worth(
-    problem: &Problem,
-    steps: &[[Step; COMBINATIONS]],
-    values: &Values,
-    schedule: &[Combination],
-) -> Vec<f64> {
+fn worth(problem: &Problem, steps: &[Vec<Step>], values: &Values, schedule: &[Choice]) -> Vec<f64> {
     let mut volume = problem.tank.now_m3;
     let inner = schedule.iter().zip(steps).enumerate();
     let mut worth: Vec<f64> = inner
         .take(schedule.len() - 1)
-        .map(|(slot, (&set, steps))| {
-            volume =
-                (steps[set].keeps * volume + steps[set].adds).clamp(0.0, problem.tank.volume_m3);
-            values.worth_at(slot + 1, set, volume)
+        .map(|(slot, (&choice, steps))| {
+            let step = steps[choice];
+            volume = (step.keeps * volume + step.adds).clamp(0.0, problem.tank.volume_m3);
+            values.worth_at(slot + 1, problem.set(choice), volume)
         })
         .collect();
     let end = problem.breaches.surplus_worth;

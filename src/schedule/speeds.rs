@@ -1,15 +1,17 @@
-//! The speeds of variable-speed pumps, once it is known which pumps run when.
+//! The speeds of variable-speed pumps, once it is known which pumps run when. The search knows a speed each 5 %; this is what lies
+//! between.
 //!
 //! Slots that follow each other with the same pumps at the same price make a *run*, for two hours at most, which has one speed for its
 //! variable-speed pumps: nobody wants to set it anew each quarter of an hour. What a run lifts costs as the slowest speeds
 //! and the next ones say, on the lower hull of power over flow; clarabel finds the flow of every run at once, so that the tank
 //! stays within its limits and energy costs least. What it finds becomes whole percents, tried one up and one down on the
-//! evaluator; if full speed is as cheap, it stays.
+//! evaluator; where the search's speeds are as cheap, they stay.
 
 use super::{
     evaluate::{Evaluation, evaluate_at},
     problem::{Combination, Problem},
     program::{Program, Volume},
+    solve::Answer,
     values::steps,
 };
 
@@ -30,30 +32,35 @@ struct Run {
     speeds: Vec<Option<u8>>,
 }
 
-/// The speed of each slot, % of full speed; `None` at full speed and where no variable-speed pump runs.
-pub fn speeds(problem: &Problem, schedule: &[Combination]) -> Vec<Option<u8>> {
-    let full = vec![None; schedule.len()];
-    let runs = runs(problem, schedule);
+/// The speed of each slot, % of full speed, better than those of an answer; `None` at full speed and where no variable-speed pump runs.
+pub fn speeds(problem: &Problem, answer: &Answer) -> Vec<Option<u8>> {
+    let schedule = &answer.schedule[..];
+    let runs = runs(problem, answer);
     if runs.is_empty() {
-        return full;
+        return answer.speeds_pct.clone();
     }
     let cost = |speeds: &[Option<u8>]| evaluate_at(problem, schedule, speeds).objective();
-    let mut best = (cost(&full), full);
+    // One speed for a run, rather than one for each slot, is worth a change of advice.
+    let begun = answer.objective + problem.change_price;
+    let mut best = (begun, answer.speeds_pct.clone());
     for _ in 0..ROUNDS {
         let about = evaluate_at(problem, schedule, &best.1);
         let Some(mut speeds) = relaxed(problem, schedule, &runs, &about) else {
             break;
         };
+
         let least = settle(&mut speeds, &runs, &cost);
         if least < best.0 - WORTH_IT {
             best = (least, speeds);
         }
     }
+    calm(problem, schedule, &runs, &mut best, &cost);
     keep_told(problem, schedule, &runs, &mut best, &cost);
     best.1
 }
 
-fn runs(problem: &Problem, schedule: &[Combination]) -> Vec<Run> {
+fn runs(problem: &Problem, answer: &Answer) -> Vec<Run> {
+    let (schedule, told) = (&answer.schedule, &answer.speeds_pct);
     let mut runs: Vec<Run> = Vec::new();
     let mut length_min = 0;
     for (at, (slot, &set)) in problem.slots.iter().zip(schedule).enumerate() {
@@ -64,7 +71,7 @@ fn runs(problem: &Problem, schedule: &[Combination]) -> Vec<Run> {
         }
         length_min += slot.length_min;
         let goes_on = at > 0
-            && schedule[at - 1] == set
+            && (schedule[at - 1], told[at - 1]) == (set, told[at])
             && (problem.slots[at - 1].price_per_kwh - slot.price_per_kwh).abs() < 1e-9
             && length_min <= RUN_MAX_MIN;
         match runs.last_mut() {
@@ -181,26 +188,32 @@ fn relaxed(
     Some(speeds)
 }
 
-/// Tries each run's speed a step up and down until nothing is gained; what it costs then.
+/// Moves the speeds of single runs, and of two runs against each other, a step at a time until nothing is gained; what it costs then.
 fn settle(speeds: &mut [Option<u8>], runs: &[Run], cost: &impl Fn(&[Option<u8>]) -> f64) -> f64 {
     let mut least = cost(speeds);
     for _ in 0..TRIES {
         let before = least;
-        for run in runs {
-            let now = speeds[run.slots.start];
-            let at = run.speeds.iter().position(|it| *it == now);
-            let at = at.expect("one of its speeds");
-            for other in [at.checked_sub(1), Some(at + 1)].into_iter().flatten() {
-                let Some(&other) = run.speeds.get(other) else {
-                    continue;
-                };
-                let kept = speeds[run.slots.start];
-                speeds[run.slots.clone()].fill(other);
-                let then = cost(speeds);
-                if then < least - WORTH_IT {
-                    least = then;
-                } else {
-                    speeds[run.slots.clone()].fill(kept);
+        for (at, run) in runs.iter().enumerate() {
+            for up in [true, false] {
+                let alone = run.moved(speeds, up);
+                let with_another = runs.iter().enumerate().filter(|(other, _)| *other != at);
+                let with_another = with_another.map(|(_, other)| Some((other, !up)));
+                for other in std::iter::once(None).chain(with_another) {
+                    let Some(mut moved) = alone.clone() else {
+                        break;
+                    };
+                    if let Some((other, up)) = other {
+                        let Some(both) = other.moved(&moved, up) else {
+                            continue;
+                        };
+                        moved = both;
+                    }
+                    let then = cost(&moved);
+                    if then < least - WORTH_IT {
+                        least = then;
+                        speeds.copy_from_slice(&moved);
+                        break;
+                    }
                 }
             }
         }
@@ -209,6 +222,44 @@ fn settle(speeds: &mut [Option<u8>], runs: &[Run], cost: &impl Fn(&[Option<u8>])
         }
     }
     least
+}
+
+impl Run {
+    /// All speeds with this run's a step up or down; `None` where there is no such step.
+    fn moved(&self, speeds: &[Option<u8>], up: bool) -> Option<Vec<Option<u8>>> {
+        let now = speeds[self.slots.start];
+        let at = self.speeds.iter().position(|it| *it == now)?;
+        let at = if up { at + 1 } else { at.checked_sub(1)? };
+        let mut moved = speeds.to_vec();
+        moved[self.slots.clone()].fill(*self.speeds.get(at)?);
+        Some(moved)
+    }
+}
+
+/// Runs with the same pumps that follow each other get one speed where that costs less than a change of advice.
+fn calm(
+    problem: &Problem,
+    schedule: &[Combination],
+    runs: &[Run],
+    (least, speeds): &mut (f64, Vec<Option<u8>>),
+    cost: &impl Fn(&[Option<u8>]) -> f64,
+) {
+    for pair in runs.windows(2) {
+        let (one, other) = (pair[0].slots.clone(), pair[1].slots.clone());
+        if one.end != other.start || schedule[one.start] != schedule[other.start] {
+            continue;
+        }
+        let alike = [speeds[one.start], speeds[other.start]].map(|pct| {
+            let mut alike = speeds.clone();
+            alike[one.start..other.end].fill(pct);
+            (cost(&alike), alike)
+        });
+        let [first, second] = alike;
+        let cheaper = if first.0 <= second.0 { first } else { second };
+        if cheaper.0 < *least + problem.change_price {
+            (*least, *speeds) = cheaper;
+        }
+    }
 }
 
 /// A speed that was told before stays where a new one would save less than what a change of advice is priced at.
@@ -225,16 +276,15 @@ fn keep_told(
         let (Some(set), Some(&told)) = (set, told) else {
             continue;
         };
-        let new = speeds[first];
-        if *set != schedule[first] || told == new || !run.speeds.contains(&told) {
+        let is_new = speeds[run.slots.clone()].iter().any(|it| *it != told);
+        if *set != schedule[first] || !is_new || !run.speeds.contains(&told) {
             continue;
         }
-        speeds[run.slots.clone()].fill(told);
-        let then = cost(speeds);
+        let mut kept = speeds.clone();
+        kept[run.slots.clone()].fill(told);
+        let then = cost(&kept);
         if then < *least + problem.change_price {
-            *least = then;
-        } else {
-            speeds[run.slots.clone()].fill(new);
+            (*least, *speeds) = (then, kept);
         }
     }
 }

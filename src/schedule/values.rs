@@ -10,7 +10,7 @@
 
 use crate::tags::PUMPS;
 
-use super::problem::{COMBINATIONS, Combination, Problem, pumps};
+use super::problem::{COMBINATIONS, Choice, Combination, Problem, pumps};
 
 /// More than anything costs.
 const NEVER: f32 = f32::INFINITY;
@@ -20,7 +20,7 @@ const LAYERS_BYTES_MAX: usize = 24 << 20;
 /// What water is worth is taken from volumes so far apart, as a share of the tank.
 const WORTH_ABOUT: f64 = 0.04;
 
-/// A slot with a set of pumps as straight lines of the volume before it.
+/// A slot with a choice of pumps as straight lines of the volume before it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Step {
     /// Volume after it is `keeps * volume + adds`, m³.
@@ -33,33 +33,36 @@ pub struct Step {
     pub cost_per_m3: f64,
 }
 
-/// The steps of each slot, for each set.
-pub fn steps(problem: &Problem) -> Vec<[Step; COMBINATIONS]> {
+/// The steps of each slot, for each choice.
+pub fn steps(problem: &Problem) -> Vec<Vec<Step>> {
     let slots = problem.slots.iter().enumerate();
     slots
         .map(|(at, slot)| {
-            std::array::from_fn(|set| {
-                let (hours, duty) = (slot.hours(), &problem.duties[set]);
-                let half = hours * duty.flow_m3h.per_m3 / 2.0;
-                let keeps = (1.0 + half) / (1.0 - half);
-                let adds = hours * (duty.flow_m3h.at_empty - slot.demand_m3h) / (1.0 - half);
-                let money = hours * slot.price_per_kwh;
-                let per_mean = money * duty.power_kw.per_m3 / 2.0;
-                let wear: f64 = pumps(set).map(|pump| problem.pumps[pump].wear_per_h).sum();
-                let changed = problem
-                    .advised
-                    .get(at)
-                    .map_or(0, |before| (before ^ set).count_ones());
-                Step {
-                    keeps,
-                    adds,
-                    cost: money * duty.power_kw.at_empty
-                        + per_mean * adds
-                        + hours * (wear + duty.premium_per_h)
-                        + f64::from(changed) * problem.change_price,
-                    cost_per_m3: per_mean * (1.0 + keeps),
-                }
-            })
+            let choices = problem.duties.iter().enumerate();
+            choices
+                .map(|(choice, duty)| {
+                    let (hours, set) = (slot.hours(), problem.set(choice));
+                    let half = hours * duty.flow_m3h.per_m3 / 2.0;
+                    let keeps = (1.0 + half) / (1.0 - half);
+                    let adds = hours * (duty.flow_m3h.at_empty - slot.demand_m3h) / (1.0 - half);
+                    let money = hours * slot.price_per_kwh;
+                    let per_mean = money * duty.power_kw.per_m3 / 2.0;
+                    let wear: f64 = pumps(set).map(|pump| problem.pumps[pump].wear_per_h).sum();
+                    let changed = problem
+                        .advised
+                        .get(at)
+                        .map_or(0, |before| (before ^ set).count_ones());
+                    Step {
+                        keeps,
+                        adds,
+                        cost: money * duty.power_kw.at_empty
+                            + per_mean * adds
+                            + hours * (wear + duty.premium_per_h)
+                            + f64::from(changed) * problem.change_price,
+                        cost_per_m3: per_mean * (1.0 + keeps),
+                    }
+                })
+                .collect()
         })
         .collect()
 }
@@ -88,9 +91,11 @@ pub fn end_cost(problem: &Problem, volume_m3: f64) -> f64 {
 /// The values of a problem on a grid.
 pub struct Values<'a> {
     problem: &'a Problem,
-    steps: &'a [[Step; COMBINATIONS]],
-    /// The sets that each slot may have.
+    steps: &'a [Vec<Step>],
+    /// The choices that each slot may have.
     allowed: Vec<Vec<bool>>,
+    /// The choices of each row.
+    choices: Vec<Vec<Choice>>,
     /// The sets of pumps in service, one for each row of a layer, so ordered that a pump's bit is a bit of the row's number.
     sets: Vec<Combination>,
     /// The pumps in service.
@@ -116,7 +121,7 @@ impl<'a> Values<'a> {
     /// Works the values out for schedules whose power stays within `cap_kw`.
     pub fn new(
         problem: &'a Problem,
-        steps: &'a [[Step; COMBINATIONS]],
+        steps: &'a [Vec<Step>],
         (cap_kw, cells): (f64, usize),
         worth: Vec<f64>,
     ) -> Self {
@@ -134,10 +139,15 @@ impl<'a> Values<'a> {
         let in_service = sets[sets.len() - 1];
         let row_of = |set: Combination| sets.iter().position(|&it| it == set & in_service);
         let rows = std::array::from_fn(|set| row_of(set).unwrap_or_default());
+        let choices_of = |set: &Combination| {
+            let all = 0..problem.duties.len();
+            all.filter(|&choice| problem.set(choice) == *set).collect()
+        };
+        let choices = sets.iter().map(choices_of).collect();
         let mut allowed = problem.allowed();
-        for sets in &mut allowed {
-            for (set, allowed) in sets.iter_mut().enumerate() {
-                *allowed &= problem.peak_kw(set) <= cap_kw || set == 0;
+        for choices in &mut allowed {
+            for (choice, allowed) in choices.iter_mut().enumerate() {
+                *allowed &= problem.peak_kw(choice) <= cap_kw || choice == 0;
             }
         }
         let horizon = problem.slots.len();
@@ -165,6 +175,7 @@ impl<'a> Values<'a> {
             problem,
             steps,
             allowed,
+            choices,
             cells,
             cell_m3,
             worth,
@@ -238,9 +249,9 @@ impl<'a> Values<'a> {
         (self.at(slot, set, low) - self.at(slot, set, high)) / (high - low)
     }
 
-    /// Whether a slot may have a set.
-    pub fn allows(&self, slot: usize, set: Combination) -> bool {
-        self.allowed[slot][set]
+    /// Whether a slot may have a choice.
+    pub fn allows(&self, slot: usize, choice: Choice) -> bool {
+        self.allowed[slot][choice]
     }
 
     /// The layer of a slot from the one after it.
@@ -248,24 +259,26 @@ impl<'a> Values<'a> {
         let cells = self.cells;
         let mut layer = vec![NEVER; next.len()];
         for row in 0..self.sets.len() {
-            let set = self.sets[row];
-            if self.allowed[slot][set] {
-                let cells = row * cells..(row + 1) * cells;
-                self.decide(slot, set, &next[cells.clone()], &mut layer[cells]);
+            for at in 0..self.choices[row].len() {
+                let choice = self.choices[row][at];
+                if self.allowed[slot][choice] {
+                    let row = row * cells..(row + 1) * cells;
+                    self.decide(slot, choice, &next[row.clone()], &mut layer[row]);
+                    self.effort += cells as u64;
+                }
             }
         }
-        self.effort += next.len() as u64;
         for bit in 0..self.usable.len() {
             self.switch(bit, &mut layer);
         }
         layer
     }
 
-    /// What it costs from each cell to run a set in a slot.
-    fn decide(&mut self, slot: usize, set: Combination, next: &[f32], out: &mut [f32]) {
+    /// What it costs from each cell to run a choice in a slot, where that is less than what is known.
+    fn decide(&mut self, slot: usize, choice: Choice, next: &[f32], out: &mut [f32]) {
         let (cells, size) = (self.cells as i64, self.cell_m3);
         let (worth_before, worth) = (self.worth[slot], self.worth[slot + 1]);
-        let step = self.steps[slot][set];
+        let step = self.steps[slot][choice];
         let adds = step.adds / size;
         let pad = (adds.abs() as usize) + 3;
         let price = &self.problem.breaches;
@@ -311,7 +324,8 @@ impl<'a> Values<'a> {
             let (from_at, until_at) = (from as usize, until as usize);
             let source = &reached[source..source + (until_at - from_at)];
             for (at, (out, reached)) in out[from_at..until_at].iter_mut().zip(source).enumerate() {
-                *out = reached + (cost + per_cell * (from_at + at) as f32);
+                let here = reached + (cost + per_cell * (from_at + at) as f32);
+                *out = if here < *out { here } else { *out };
             }
             from = until;
         }

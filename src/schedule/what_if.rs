@@ -89,7 +89,7 @@ pub fn compare(
     calendar: &mut Calendar,
 ) -> WhatIf {
     let answer = solve(other, Effort::BRIEF);
-    let speeds = speeds(other, &answer.schedule);
+    let speeds = speeds(other, &answer);
     let done = evaluate_at(other, &answer.schedule, &speeds);
     // Margins count; what is broken is told of beside the cost.
     let margins = |of: &Evaluation| -> f64 {

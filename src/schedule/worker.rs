@@ -503,7 +503,7 @@ fn run(advice: &Advice) -> Run {
         status: plan.status(),
         reason: (!plan.broken.is_empty()).then(|| plan.broken.join("; ")),
         horizon_h: Some(plan.problem.slots.iter().map(|slot| slot.hours()).sum()),
-        objective: Some(plan.full_speed),
+        objective: Some(plan.objective),
         bound: Some(plan.bound),
         gap_pct: Some(plan.gap * 100.0),
         planned_kwh: Some(plan.evaluation.total_kwh()),

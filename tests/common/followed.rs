@@ -10,7 +10,6 @@ use pumphouse::{
     config::Config,
     forecast::{models::Models, worker::forecasts_now},
     schedule::{
-        books::in_force,
         plan::Plan,
         problem::{Combination, count, has},
         solve::Effort,
@@ -106,7 +105,7 @@ impl Followed {
         let mut simulator = followed.simulator.clone();
         let mut lines = HEADER.as_bytes().to_vec();
         let is_within = |it: &Simulator| it.level_pct() * followed.scale < 84.0;
-        while !is_within(&simulator) || !simulator.next_time().minute().is_multiple_of(15) {
+        while !is_within(&simulator) || simulator.next_time().minute() % 15 != 0 {
             simulator.next_minute(&mut lines);
         }
         followed.begin = simulator.next_time();

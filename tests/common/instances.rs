@@ -75,8 +75,8 @@ fn duties(volume_m3: f64, friction: f64) -> Vec<Duty> {
     (0..COMBINATIONS).map(of).collect()
 }
 
-/// The station with the pumps of a set at a share of full speed, by the affinity laws.
-pub fn slowed(driven: Combination, speed: f64) -> Station {
+/// The simulated station with the pumps of a set at a share of full speed, by the affinity laws.
+fn slowed(driven: Combination, speed: f64) -> Station {
     let mut station = Station::default();
     for (pump, curve) in station.curves.iter_mut().enumerate() {
         if has(driven, pump) {
@@ -87,10 +87,11 @@ pub fn slowed(driven: Combination, speed: f64) -> Station {
     station
 }
 
-/// A day of 96 slots on which the pumps of a set have variable-speed drives.
-pub fn driven_day(name: &str, driven: Combination) -> Problem {
-    let mut problem = day(name, false);
+/// A problem in which the pumps of a set have variable-speed drives, of which the search knows the speeds that `searched_pct` divides;
+/// its pumps share a rising main.
+pub fn with_drives(mut problem: Problem, driven: Combination, searched_pct: u8) -> Problem {
     let volume_m3 = problem.tank.volume_m3;
+    problem.duties = duties(volume_m3, FRICTION);
     let speed = |pct: u8| {
         let station = slowed(driven, f64::from(pct) / 100.0);
         // Nothing runs against a head that it hardly reaches.
@@ -112,6 +113,18 @@ pub fn driven_day(name: &str, driven: Combination) -> Problem {
     };
     problem.driven = driven;
     problem.speeds = (70..100).map(speed).collect();
+    for speed in problem
+        .speeds
+        .iter()
+        .filter(|speed| speed.pct % searched_pct == 0)
+    {
+        for (set, duty) in speed.duties.iter().enumerate() {
+            if let Some(duty) = duty {
+                problem.slower.push((set, speed.pct));
+                problem.duties.push(*duty);
+            }
+        }
+    }
     problem
 }
 
@@ -195,6 +208,7 @@ pub fn day(name: &str, is_additive: bool) -> Problem {
         reached_kw: 0.0,
         advised: Vec::new(),
         advised_pct: Vec::new(),
+        slower: Vec::new(),
         driven: 0,
         speeds: Vec::new(),
         change_price: 0.0,
