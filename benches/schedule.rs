@@ -2,7 +2,7 @@
 //!
 //! - `-- days`: the fixed days, the gap and the time of the first answer and of the proof, and the memory that it took;
 //! - `-- weeks`: four weeks run by advice and by three level controls, with demand that is not as forecast;
-//! - `-- product`: two weeks of the simulated station with the whole product: exports read in, the models' own forecasts, plans, which
+//! - `-- product`: four weeks of the simulated station with the whole product: exports read in, the models' own forecasts, plans, which
 //!   an operator follows; beside it the same weeks under the simulated PLC and three level controls;
 //! - `-- rivals`: OR-Tools' CP-SAT and HiGHS on the same days, with flows that do not depend on the level: time to 1 % and the cost
 //!   reached (Python, in an environment of its own below `target`);
@@ -50,7 +50,7 @@ const SOON_S: f64 = 2.0;
 /// Days of a run.
 const WEEKS_DAYS: usize = 28;
 /// Days of a run with the whole product.
-const PRODUCT_DAYS: usize = 14;
+const PRODUCT_DAYS: usize = 28;
 
 fn main() {
     let parts: Vec<String> = std::env::args()

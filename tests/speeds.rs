@@ -15,11 +15,12 @@ use pumphouse::schedule::{
 /// P3 and P6.
 const DRIVEN: Combination = 0b100_100;
 
+/// How far a level limit is broken.
 fn deepest(done: &Evaluation) -> f64 {
     let limits = done
         .breaches
         .iter()
-        .filter(|it| !matches!(it.limit, Limit::LowMargin | Limit::HighMargin));
+        .filter(|it| !matches!(it.limit, Limit::LowMargin | Limit::HighMargin | Limit::End));
     limits.map(|it| it.by_m3).fold(0.0, f64::max)
 }
 

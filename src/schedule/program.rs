@@ -13,6 +13,8 @@ use super::problem::Problem;
 pub struct Program {
     costs: Vec<f64>,
     highest: Vec<f64>,
+    /// Variables whose highest value the rows do not imply.
+    bounded: Vec<usize>,
     equal: Rows,
     at_most: Rows,
 }
@@ -57,6 +59,12 @@ pub struct Solution {
 impl Program {
     /// A variable between 0 and `highest`.
     pub fn variable(&mut self, cost: f64, highest: f64) -> usize {
+        self.bounded.push(self.costs.len());
+        self.implied(cost, highest)
+    }
+
+    /// A variable that the rows keep from exceeding `highest`.
+    pub fn implied(&mut self, cost: f64, highest: f64) -> usize {
         self.costs.push(cost);
         self.highest.push(highest);
         self.costs.len() - 1
@@ -141,11 +149,14 @@ impl Program {
         for &(row, variable, factor) in &self.at_most.terms {
             add(equal + row, variable, factor);
         }
-        for (variable, &highest) in self.highest.iter().enumerate() {
-            add(rows + 2 * variable, variable, 1.0);
-            add(rows + 2 * variable + 1, variable, -1.0);
-            right.extend([highest, 0.0]);
+        for variable in 0..variables {
+            add(rows + variable, variable, -1.0);
         }
+        for (at, &variable) in self.bounded.iter().enumerate() {
+            add(rows + variables + at, variable, 1.0);
+        }
+        right.extend(std::iter::repeat_n(0.0, variables));
+        right.extend(self.bounded.iter().map(|&variable| self.highest[variable]));
         let matrix = CscMatrix::new_from_triplets(right.len(), variables, at, of, factors);
         let cones = [
             SupportedConeT::ZeroConeT(equal),

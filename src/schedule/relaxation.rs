@@ -49,8 +49,8 @@ pub fn relax(problem: &Problem) -> Option<Relaxation> {
             .map(|&choice| {
                 let step = steps[slot][choice];
                 (
-                    program.variable(step.cost, 1.0),
-                    program.variable(step.cost_per_m3, tank.volume_m3),
+                    program.implied(step.cost, 1.0),
+                    program.implied(step.cost_per_m3, tank.volume_m3),
                 )
             })
             .collect();

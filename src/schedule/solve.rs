@@ -13,7 +13,7 @@ use super::{
 /// Cells of a grid that tells roughly what water is worth, of the first real one, and of the finest.
 const CELLS_ROUGH: usize = 250;
 const CELLS: usize = 2000;
-const CELLS_MAX: usize = 16_000;
+const CELLS_MAX: usize = 8_000;
 /// Ways followed at once, at first and later.
 const WIDTH: usize = 40;
 const WIDTH_LATER: usize = 1000;
