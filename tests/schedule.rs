@@ -14,7 +14,7 @@ use pumphouse::{
         savings::Saving,
         worker::{Setting, learn},
     },
-    store::{Store, open_read_only, predictions::newest_row, runs::Run},
+    store::{Store, kpis, open_read_only, outbox::Face, predictions::newest_row, runs::Run},
 };
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
@@ -291,6 +291,18 @@ fn closed_days_are_accounted_for_and_again_when_their_rows_change() {
     );
     store.commit().expect("committed");
     assert!(due().is_empty(), "each day is accounted for once");
+    let face = Face {
+        site: "demo".to_owned(),
+        base: "pumphouse/v1/demo".to_owned(),
+    };
+    let kpis = kpis::state(&connection, &face, &mut calendar).expect("the store");
+    let kpis: Value = serde_json::from_str(&kpis.expect("a day").1).expect("JSON");
+    assert_eq!(kpis["savings"]["date"], "2025-03-08", "{kpis}");
+    assert_eq!(kpis["savings"]["savings_kwh_target_pct"], 10.0, "{kpis}");
+    let status = binary::run(folder.path(), &["status", "--config", "pumphouse.toml"]);
+    let status = String::from_utf8(status.stdout).expect("text");
+    let advice = "advice   of 2025-03-05 23:59:00; saves 25.0 % of the cost";
+    assert!(status.contains(advice), "{status}");
     let changed = "UPDATE daily_summary SET total_kwh = total_kwh + 1 WHERE date = '2025-03-07'";
     drop(store);
     let writer = Connection::open(&config.store).expect("the store");

@@ -14,7 +14,7 @@ use crate::{
     },
     store::{
         reserve::Outlook,
-        view::{Calls, Central, Table, View},
+        view::{Calls, Central, NewestPlan, Table, View},
     },
 };
 
@@ -69,6 +69,7 @@ impl Status {
         let models: Vec<_> = Place::ALL
             .map(|place| (place.name(), models.at(&place.name()).cloned()))
             .into();
+        let plan = view.newest_plan()?;
         if self.json {
             return print_json(&json!({
                 "site": config.site_id,
@@ -90,6 +91,7 @@ impl Status {
                     "model": in_use.as_ref().ok().map(|it| &it.model.manifest.id),
                     "trouble": in_use.as_ref().map_or_else(|why| Some(why.clone()), |it| it.instead.clone()),
                 })).collect::<Vec<_>>(),
+                "advice": plan,
                 "open_alerts": open,
                 "held_alarms": held,
                 "suppressed_min": suppressed,
@@ -125,6 +127,7 @@ impl Status {
             writeln!(text, "calls    {}", tell(calls))?;
         }
         describe_models(&models, &mut text)?;
+        writeln!(text, "advice   {}", describe_plan(plan.as_ref()))?;
         let disk = describe_disk(&disk, config.reserve_bytes);
         writeln!(text, "disk     {disk}")?;
         writeln!(text, "alerts   {} open", open.len())?;
@@ -185,6 +188,26 @@ fn describe_models(
         label = "";
     }
     Ok(())
+}
+
+fn describe_plan(plan: Option<&NewestPlan>) -> String {
+    let Some(plan) = plan else {
+        return "none yet".into();
+    };
+    let made = &plan.made_at;
+    let because = plan.reason.as_deref().unwrap_or_default();
+    let mut text = match plan.status.as_str() {
+        "refused" => return format!("none at {made}, because {because}"),
+        "limits" => format!("of {made}; cannot be kept: {because}"),
+        _ => format!("of {made}"),
+    };
+    if let Some(pct) = plan.savings_pct {
+        text += &format!("; saves {pct:.1} % of the cost beside the station's own control");
+    }
+    if let Some(pct) = plan.gap_pct {
+        text += &format!("; at most {pct:.2} % better is possible");
+    }
+    text
 }
 
 fn describe_disk(disk: &Outlook, reserve_bytes: u64) -> String {

@@ -135,8 +135,31 @@ pub fn state(
     let alarms = alarm_day(connection, calendar, day, newest)?;
     payload.insert("alarms".into(), as_json(&alarms));
     payload.insert("open_by_severity".into(), open_by_severity(connection)?);
+    payload.insert("savings".into(), savings(connection)?);
     let topic = format!("{}/kpi", face.base);
     Ok(Some((topic, Value::Object(payload).to_string())))
+}
+
+/// What advice saved on the newest closed day that counts, beside the target; null before there is one.
+fn savings(connection: &Connection) -> anyhow::Result<Value> {
+    let newest = connection
+        .prepare_cached(
+            "SELECT date, savings_pct, savings_kwh_pct, savings_kwh_target_pct, planned_savings_pct, planned_savings_kwh_pct, followed_pct \
+             FROM savings_kpi_daily WHERE savings_pct IS NOT NULL ORDER BY date DESC LIMIT 1",
+        )?
+        .query_row([], |row| {
+            Ok(json!({
+                "date": row.get::<_, String>(0)?,
+                "savings_pct": row.get::<_, f64>(1)?,
+                "savings_kwh_pct": row.get::<_, Option<f64>>(2)?,
+                "savings_kwh_target_pct": row.get::<_, f64>(3)?,
+                "planned_savings_pct": row.get::<_, Option<f64>>(4)?,
+                "planned_savings_kwh_pct": row.get::<_, Option<f64>>(5)?,
+                "followed_pct": row.get::<_, Option<f64>>(6)?,
+            }))
+        })
+        .optional()?;
+    Ok(newest.unwrap_or(Value::Null))
 }
 
 /// How many alerts are open, by the severity they were raised with.

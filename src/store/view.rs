@@ -55,6 +55,21 @@ pub struct HeldAlarm {
     pub until: Option<String>,
 }
 
+/// The newest plan that was kept.
+#[derive(Debug, serde::Serialize)]
+pub struct NewestPlan {
+    /// From which minute, local time.
+    pub made_at: String,
+    /// `planned`, `limits` or `refused`.
+    pub status: String,
+    /// Which limit cannot be kept, or why there is no advice.
+    pub reason: Option<String>,
+    /// What a better one could save at most, %.
+    pub gap_pct: Option<f64>,
+    /// What it saves beside the station's own control, % of the cost.
+    pub savings_pct: Option<f64>,
+}
+
 /// How far the central office is.
 #[derive(Debug, serde::Serialize)]
 pub struct Central {
@@ -226,6 +241,21 @@ impl View {
                 })
             },
         )?)
+    }
+
+    /// The newest plan that was kept, if there is one.
+    pub fn newest_plan(&self) -> anyhow::Result<Option<NewestPlan>> {
+        let sql = "SELECT made_at, status, reason, gap_pct, savings_pct FROM optimization_runs ORDER BY ts DESC LIMIT 1";
+        let plan = self.connection.query_row(sql, [], |row| {
+            Ok(NewestPlan {
+                made_at: row.get(0)?,
+                status: row.get(1)?,
+                reason: row.get(2)?,
+                gap_pct: row.get(3)?,
+                savings_pct: row.get(4)?,
+            })
+        });
+        Ok(plan.optional()?)
     }
 
     /// How long the disk still holds what comes.
