@@ -2,19 +2,24 @@
 
 mod common;
 
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use common::{binary, mosquitto::Mosquitto, panel::Panel, station::Daemon, waiting::until};
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use pumphouse::{
-    calendar::{Calendar, day_of, utc_text},
+    calendar::{Calendar, day_of},
     config::Config,
     schedule::{
         books::{accounts, in_force},
         savings::Saving,
         worker::{Setting, learn},
     },
-    store::{Store, kpis, open_read_only, outbox::Face, predictions::newest_row, runs::Run},
+    store::{
+        Store, kpis, open_read_only,
+        outbox::Face,
+        predictions::newest_row,
+        runs::{Run, Stretch},
+    },
 };
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
@@ -242,14 +247,13 @@ fn closed_days_are_accounted_for_and_again_when_their_rows_change() {
         cost: 150.0,
     };
     // Two hours of advice on the 6th, and none afterwards.
-    let schedule = format!(r#"[{{"from": "{}", "pumps": "P3"}}]"#, utc_text(begin));
     let run = Run {
         made: begin - 1,
         status: "planned",
         planned_kwh: Some(promised.kwh),
         planned_cost: Some(promised.cost),
         saving: Some(Ok(promised)),
-        schedule: Some(schedule),
+        schedule: vec![Stretch::new(begin, 0b100, BTreeMap::new())],
         ..Run::default()
     };
     store.save_run(&run, &mut calendar).expect("kept");

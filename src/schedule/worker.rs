@@ -6,13 +6,12 @@ use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use anyhow::Context;
 use rusqlite::Connection;
-use serde_json::json;
 use tokio::sync::watch;
 
 use super::{
     baseline::Baseline,
     books::{InForce, accounts, in_force},
-    plan::{Plan, PlanSlot, Planned, Scene, Standing, names, plan},
+    plan::{Plan, PlanSlot, Planned, Scene, Standing, plan},
     reasons::binding,
     relaxation::{Relaxation, relax},
     solve::Effort,
@@ -20,7 +19,7 @@ use super::{
     what_if::{WhatIf, what_ifs},
 };
 use crate::{
-    calendar::{Calendar, DAY_MIN, Minute, utc_text},
+    calendar::{Calendar, DAY_MIN, Minute},
     clock::Clock,
     config::{Config, Schedule},
     forecast::{
@@ -33,7 +32,7 @@ use crate::{
     store::{
         open_read_only,
         predictions::newest_row,
-        runs::{Run, reached_kw, seen, standing},
+        runs::{Run, Stretch, reached_kw, seen, standing},
         writer::Handle,
     },
     tags::PUMPS,
@@ -487,17 +486,11 @@ fn run(advice: &Advice) -> Run {
     let changed = (plan.slots.windows(2))
         .filter(|pair| as_run(&pair[0]) != as_run(&pair[1]))
         .map(|pair| &pair[1]);
-    let schedule: serde_json::Value = (plan.slots.first().into_iter())
-        .chain(changed)
-        .map(|slot| {
-            let mut told = json!({ "from": utc_text(slot.begin), "pumps": names(slot.set) });
-            let speeds_pct = plan.problem.speeds_pct(slot.set, slot.speed_pct);
-            if !speeds_pct.is_empty() {
-                told["speeds_pct"] = json!(speeds_pct);
-            }
-            told
-        })
-        .collect();
+    let stretches = plan.slots.first().into_iter().chain(changed);
+    let stretches = stretches.map(|slot| {
+        let speeds_pct = plan.problem.speeds_pct(slot.set, slot.speed_pct);
+        Stretch::new(slot.begin, slot.set, speeds_pct)
+    });
     Run {
         made: advice.made,
         status: plan.status(),
@@ -511,7 +504,7 @@ fn run(advice: &Advice) -> Run {
         demand_cost: Some(plan.evaluation.demand_cost),
         saving: Some(plan.saving.clone()),
         starts: Some(plan.evaluation.starts as i64),
-        schedule: Some(schedule.to_string()),
+        schedule: stretches.collect(),
     }
 }
 

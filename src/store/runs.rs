@@ -1,13 +1,22 @@
 //! What plans are made from, and the plans that were made.
 
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
+use serde_json::json;
 
 use super::{Store, Synced, session_ids};
 use crate::{
-    calendar::{Calendar, DAY_MIN, Minute, text},
+    calendar::{Calendar, DAY_MIN, Minute, text, utc_text},
     plant::Plant,
-    schedule::{plan::Standing, problem::Combination, savings::Saving, station::Seen},
-    tags::{PUMPS, pump_name},
+    schedule::{
+        plan::{Standing, names},
+        problem::Combination,
+        savings::Saving,
+        station::Seen,
+    },
+    tags::{PUMPS, pump_name, pump_named},
 };
 
 /// Minutes after a switched pump in which flow and power are not yet what they will be.
@@ -46,8 +55,39 @@ pub struct Run {
     pub saving: Option<Result<Saving, String>>,
     /// Starts of pumps.
     pub starts: Option<i64>,
-    /// The schedule, JSON.
-    pub schedule: Option<String>,
+    /// The schedule; empty when there is none.
+    pub schedule: Vec<Stretch>,
+}
+
+/// What is to run from a minute on until the next stretch.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Stretch {
+    /// UTC.
+    from: String,
+    /// Names, with commas between.
+    pumps: String,
+    /// The speed of those on variable-speed drives, %.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    speeds_pct: BTreeMap<String, u8>,
+}
+
+impl Stretch {
+    /// A set, with its speeds, from a minute on.
+    pub fn new(from: Minute, set: Combination, speeds_pct: BTreeMap<&str, u8>) -> Self {
+        let speeds = speeds_pct.into_iter();
+        Self {
+            from: utc_text(from),
+            pumps: names(set),
+            speeds_pct: speeds.map(|(pump, pct)| (pump.to_owned(), pct)).collect(),
+        }
+    }
+
+    /// From when on which pumps were to run; `None` for what no plan has written.
+    pub fn as_advised(&self) -> Option<(Minute, Combination)> {
+        let from: Timestamp = self.from.parse().ok()?;
+        let pumps = self.pumps.split(", ").filter_map(pump_named);
+        Some((from.as_second() / 60, pumps.map(|pump| 1 << pump).sum()))
+    }
 }
 
 /// What sets of pumps did in a range of minutes, by set and level.
@@ -190,6 +230,7 @@ impl Store {
     /// Keeps a plan.
     pub fn save_run(&mut self, run: &Run, calendar: &mut Calendar) -> anyhow::Result<()> {
         let saving = run.saving.as_ref().and_then(|it| it.as_ref().ok());
+        let schedule = (!run.schedule.is_empty()).then(|| json!(run.schedule).to_string());
         self.connection
             .prepare_cached(
                 "INSERT OR REPLACE INTO optimization_runs (ts, made_at, status, reason, horizon_h, objective, bound, gap_pct, planned_kwh, \
@@ -209,7 +250,7 @@ impl Store {
                 run.planned_cost,
                 run.demand_cost,
                 run.starts,
-                run.schedule,
+                schedule,
                 saving.map(|it| it.baseline_kwh),
                 saving.map(|it| it.baseline_cost),
                 saving.map(|it| it.cost_pct()),

@@ -1,7 +1,6 @@
 //! What savings are told from, and the books of them.
 
 use anyhow::Context;
-use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Store, Synced};
@@ -13,7 +12,7 @@ use crate::{
         problem::Combination,
         savings::{Account, Saving},
     },
-    store::runs::OUT_RULES,
+    store::runs::{OUT_RULES, Stretch},
     tags::{PUMPS, pump_named},
     tariff::Tariff,
 };
@@ -105,7 +104,14 @@ pub fn advised(connection: &Connection, past: &[Past]) -> anyhow::Result<Vec<Opt
     let runs: Vec<(Minute, Option<String>)> = rows.collect::<rusqlite::Result<_>>()?;
     let runs: Vec<(Minute, Vec<(Minute, Combination)>)> = runs
         .into_iter()
-        .map(|(made, schedule)| (made, schedule.map_or_else(Vec::new, |text| changes(&text))))
+        .map(|(made, schedule)| {
+            let schedule = schedule.and_then(|text| serde_json::from_str(&text).ok());
+            let stretches: Vec<Stretch> = schedule.unwrap_or_default();
+            (
+                made,
+                stretches.iter().filter_map(Stretch::as_advised).collect(),
+            )
+        })
         .collect();
     let advice = |minute: Minute| {
         let at = runs.partition_point(|(made, _)| *made < minute);
@@ -114,22 +120,6 @@ pub fn advised(connection: &Connection, past: &[Past]) -> anyhow::Result<Vec<Opt
         (minute - made <= ADVICE_AGE_MAX_MIN).then_some(*set)
     };
     Ok(past.iter().map(|past| advice(past.minute)).collect())
-}
-
-/// From when on which pumps were to run, from a plan's `schedule`.
-fn changes(schedule: &str) -> Vec<(Minute, Combination)> {
-    #[derive(serde::Deserialize)]
-    struct Change {
-        from: String,
-        pumps: String,
-    }
-    let changes: Vec<Change> = serde_json::from_str(schedule).unwrap_or_default();
-    let change = |change: &Change| {
-        let from: Timestamp = change.from.parse().ok()?;
-        let pumps = change.pumps.split(", ").filter_map(pump_named);
-        Some((from.as_second() / 60, pumps.map(|pump| 1 << pump).sum()))
-    };
-    changes.iter().filter_map(change).collect()
 }
 
 /// A closed day that is to be accounted for, and its energy, kWh.
