@@ -5,10 +5,10 @@
 //! variable-speed pumps: nobody wants to set it anew each quarter of an hour. What a run lifts costs as the slowest speeds
 //! and the next ones say, on the lower hull of power over flow; clarabel finds the flow of every run at once, so that the tank
 //! stays within its limits and energy costs least. What it finds becomes whole percents, tried one up and one down on the
-//! evaluator; where the search's speeds are as cheap, they stay.
+//! evaluator; where the search's speeds are as cheap, they stay. Then what hardly differs is made alike.
 
 use super::{
-    evaluate::{Evaluation, evaluate_at},
+    evaluate::evaluate_at,
     problem::{Combination, Problem},
     program::{Program, Volume},
     solve::Answer,
@@ -24,7 +24,7 @@ const TRIES: usize = 20;
 /// What is saved below this is rounding.
 const WORTH_IT: f64 = 1e-6;
 
-/// Slots with one speed.
+/// Slots with one speed; the search has one for them, too.
 #[derive(Clone, Debug, PartialEq)]
 struct Run {
     slots: std::ops::Range<usize>,
@@ -32,31 +32,53 @@ struct Run {
     speeds: Vec<Option<u8>>,
 }
 
+/// What a run lifts.
+struct Lift {
+    /// The flow at each speed that it may have.
+    flows_m3h: Vec<(f64, Option<u8>)>,
+    /// The least flow.
+    least_m3h: f64,
+    /// The variable for what it lifts above that.
+    more: usize,
+}
+
+/// Speeds that are tried.
+#[derive(Clone)]
+struct Trial<'a> {
+    problem: &'a Problem,
+    schedule: &'a [Combination],
+    runs: &'a [Run],
+    /// The speed of each slot.
+    speeds: Vec<Option<u8>>,
+    /// What the schedule costs with them.
+    cost: f64,
+}
+
 /// The speed of each slot, % of full speed, better than those of an answer; `None` at full speed and where no variable-speed pump runs.
 pub fn speeds(problem: &Problem, answer: &Answer) -> Vec<Option<u8>> {
-    let schedule = &answer.schedule[..];
-    let runs = runs(problem, answer);
-    if runs.is_empty() {
-        return answer.speeds_pct.clone();
+    let mut best = Trial {
+        problem,
+        schedule: &answer.schedule,
+        runs: &runs(problem, answer),
+        speeds: answer.speeds_pct.clone(),
+        cost: answer.objective,
+    };
+    if best.runs.is_empty() {
+        return best.speeds;
     }
-    let cost = |speeds: &[Option<u8>]| evaluate_at(problem, schedule, speeds).objective();
-    // One speed for a run, rather than one for each slot, is worth a change of advice.
-    let begun = answer.objective + problem.change_price;
-    let mut best = (begun, answer.speeds_pct.clone());
     for _ in 0..ROUNDS {
-        let about = evaluate_at(problem, schedule, &best.1);
-        let Some(mut speeds) = relaxed(problem, schedule, &runs, &about) else {
+        let Some(mut other) = best.relaxed() else {
             break;
         };
-
-        let least = settle(&mut speeds, &runs, &cost);
-        if least < best.0 - WORTH_IT {
-            best = (least, speeds);
+        other.settle();
+        if other.cost >= best.cost - WORTH_IT {
+            break;
         }
+        best = other;
     }
-    calm(problem, schedule, &runs, &mut best, &cost);
-    keep_told(problem, schedule, &runs, &mut best, &cost);
-    best.1
+    best.calm();
+    best.keep_told();
+    best.speeds
 }
 
 fn runs(problem: &Problem, answer: &Answer) -> Vec<Run> {
@@ -103,125 +125,177 @@ fn hull(mut points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
     hull
 }
 
-/// The speeds whose flows clarabel finds cheapest, about the volumes of `about`.
-fn relaxed(
-    problem: &Problem,
-    schedule: &[Combination],
-    runs: &[Run],
-    about: &Evaluation,
-) -> Option<Vec<Option<u8>>> {
-    let steps = steps(problem);
-    let mut program = Program::default();
-    let has_charge = problem.demand_charge_per_kw > 0.0;
-    let kw_max = problem.duties.iter().map(|it| it.power_kw.at_empty);
-    let kw_max = 2.0 * kw_max.fold(0.0, f64::max);
-    let peak = program.variable(problem.demand_charge_per_kw, kw_max);
-    let flow_max = problem.duties.iter().map(|it| it.flow_m3h.at_empty);
-    let flow_max = flow_max.fold(0.0, f64::max);
-    let volume_of = |run: &Run| about.volume_m3[(run.slots.start + run.slots.end - 1) / 2];
-    // Of each run the least flow and what it lifts above that.
-    let mut lifts = Vec::with_capacity(runs.len());
-    for run in runs {
-        let set = schedule[run.slots.start];
-        let point = |pct: &Option<u8>| {
-            let duty = problem.duty(set, *pct);
-            (
-                duty.flow_m3h.at(volume_of(run)),
-                duty.power_kw.at(volume_of(run)),
-            )
+impl Trial<'_> {
+    /// Takes other speeds if they cost less, or not more by as much as `price`.
+    fn take(&mut self, speeds: Vec<Option<u8>>, price: f64) -> bool {
+        let cost = evaluate_at(self.problem, self.schedule, &speeds).objective();
+        let is_better = cost < self.cost + price;
+        if is_better {
+            (self.speeds, self.cost) = (speeds, cost);
+        }
+        is_better
+    }
+
+    /// The speeds whose flows clarabel finds cheapest, about the volumes that the present ones lead to; `None` when it gives up.
+    fn relaxed(&self) -> Option<Self> {
+        let problem = self.problem;
+        let about = evaluate_at(problem, self.schedule, &self.speeds);
+        let mut program = Program::default();
+        let peak = program.variable(problem.demand_charge_per_kw, self.most_kw());
+        let lifts = self.runs.iter().map(|run| {
+            let volume_m3 = about.volume_m3[(run.slots.start + run.slots.end - 1) / 2];
+            self.lift(run, volume_m3, peak, &mut program)
+        });
+        let lifts: Vec<Lift> = lifts.collect();
+        self.balance(&lifts, peak, &mut program);
+        let found = program.solve()?.values;
+        let mut speeds = self.speeds.clone();
+        for (run, lift) in self.runs.iter().zip(&lifts) {
+            let wanted_m3h = lift.least_m3h + found[lift.more];
+            let off = |(flow, _): &(f64, Option<u8>)| (flow - wanted_m3h).abs();
+            let nearest =
+                (lift.flows_m3h.iter()).min_by(|one, other| off(one).total_cmp(&off(other)));
+            speeds[run.slots.clone()].fill(nearest.expect("it has full speed").1);
+        }
+        Some(Self {
+            cost: evaluate_at(problem, self.schedule, &speeds).objective(),
+            speeds,
+            ..self.clone()
+        })
+    }
+
+    /// More than the pumps ever draw, kW.
+    fn most_kw(&self) -> f64 {
+        let powers = self.problem.duties.iter().map(|it| it.power_kw.at_empty);
+        2.0 * powers.fold(0.0, f64::max)
+    }
+
+    /// What a run lifts and draws, as variables.
+    fn lift(&self, run: &Run, volume_m3: f64, peak: usize, program: &mut Program) -> Lift {
+        let (problem, first) = (self.problem, run.slots.start);
+        let duty = |pct: Option<u8>| problem.duty(self.schedule[first], pct);
+        let point = |&pct: &Option<u8>| {
+            let duty = duty(pct);
+            (duty.flow_m3h.at(volume_m3), duty.power_kw.at(volume_m3))
         };
         let hull = hull(run.speeds.iter().map(point).collect());
         let (least, most) = (hull[0].0, hull[hull.len() - 1].0);
         let hours = problem.slots[run.slots.clone()].iter().map(|it| it.hours());
-        let money = hours.sum::<f64>() * problem.slots[run.slots.start].price_per_kwh;
-        let power = program.variable(money, kw_max);
+        let money = hours.sum::<f64>() * problem.slots[first].price_per_kwh;
+        let power = program.variable(money, self.most_kw());
         let more = program.variable(0.0, most - least);
         for pair in hull.windows(2) {
             let ((flow, kw), (next_flow, next_kw)) = (pair[0], pair[1]);
             let slope = (next_kw - kw) / (next_flow - flow).max(1e-9);
             program.at_most([(more, slope), (power, -1.0)], slope * (flow - least) - kw);
         }
-        if has_charge {
-            program.at_most([(power, 1.0), (peak, -1.0)], problem.reached_kw);
+        program.at_most([(power, 1.0), (peak, -1.0)], problem.reached_kw);
+        let flow = |&pct: &Option<u8>| (duty(pct).flow_m3h.at(volume_m3), pct);
+        Lift {
+            flows_m3h: run.speeds.iter().map(flow).collect(),
+            least_m3h: least,
+            more,
         }
-        lifts.push((least, more));
     }
-    let mut before: Option<Volume> = None;
-    for (slot, it) in problem.slots.iter().enumerate() {
-        let volume = program.volume(problem);
-        let run = runs.iter().position(|run| run.slots.contains(&slot));
-        let (keeps, adds, lifted) = match run {
-            Some(run) => {
-                let (least, more) = lifts[run];
-                let adds = it.hours() * (least - it.demand_m3h);
-                (1.0, adds, Some((more, -it.hours())))
-            }
-            None => {
-                let step = steps[slot][schedule[slot]];
-                (step.keeps, step.adds, None)
-            }
-        };
-        if run.is_none() && has_charge {
-            let spare = problem.reached_kw - problem.peak_kw(schedule[slot]);
-            program.at_most([(peak, -1.0)], spare);
-        }
-        let (carried, right) = match &before {
-            Some(before) => (Some((before.after, -keeps)), adds),
-            None => (None, adds + keeps * problem.tank.now_m3),
-        };
-        let terms = carried.into_iter().chain(lifted);
-        program.balance(problem, slot, flow_max, terms, &volume, right);
-        before = Some(volume);
-    }
-    program.end(problem, before?.after);
-    let found = program.solve()?.values;
-    let mut speeds = vec![None; schedule.len()];
-    for (run, (least, more)) in runs.iter().zip(lifts) {
-        let set = schedule[run.slots.start];
-        let off = |pct: &Option<u8>| {
-            let flow = problem.duty(set, *pct).flow_m3h.at(volume_of(run));
-            (flow - least - found[more]).abs()
-        };
-        let nearest = (run.speeds.iter()).min_by(|one, other| off(one).total_cmp(&off(other)));
-        speeds[run.slots.clone()].fill(*nearest.expect("it has full speed"));
-    }
-    Some(speeds)
-}
 
-/// Moves the speeds of single runs, and of two runs against each other, a step at a time until nothing is gained; what it costs then.
-fn settle(speeds: &mut [Option<u8>], runs: &[Run], cost: &impl Fn(&[Option<u8>]) -> f64) -> f64 {
-    let mut least = cost(speeds);
-    for _ in 0..TRIES {
-        let before = least;
-        for (at, run) in runs.iter().enumerate() {
-            for up in [true, false] {
-                let alone = run.moved(speeds, up);
-                let with_another = runs.iter().enumerate().filter(|(other, _)| *other != at);
-                let with_another = with_another.map(|(_, other)| Some((other, !up)));
-                for other in std::iter::once(None).chain(with_another) {
-                    let Some(mut moved) = alone.clone() else {
-                        break;
+    /// The tank over all slots.
+    fn balance(&self, lifts: &[Lift], peak: usize, program: &mut Program) {
+        let problem = self.problem;
+        let steps = steps(problem);
+        let flows = problem.duties.iter().map(|it| it.flow_m3h.at_empty);
+        let flow_max = flows.fold(0.0, f64::max);
+        let mut before: Option<Volume> = None;
+        for (slot, it) in problem.slots.iter().enumerate() {
+            let volume = program.volume(problem);
+            let run = self.runs.iter().position(|run| run.slots.contains(&slot));
+            let (keeps, adds, lifted) = match run {
+                Some(run) => {
+                    let adds = it.hours() * (lifts[run].least_m3h - it.demand_m3h);
+                    (1.0, adds, Some((lifts[run].more, -it.hours())))
+                }
+                None => {
+                    let set = self.schedule[slot];
+                    program.at_most([(peak, -1.0)], problem.reached_kw - problem.peak_kw(set));
+                    (steps[slot][set].keeps, steps[slot][set].adds, None)
+                }
+            };
+            let (carried, right) = match &before {
+                Some(before) => (Some((before.after, -keeps)), adds),
+                None => (None, adds + keeps * problem.tank.now_m3),
+            };
+            let terms = carried.into_iter().chain(lifted);
+            program.balance(problem, slot, flow_max, terms, &volume, right);
+            before = Some(volume);
+        }
+        if let Some(last) = before {
+            program.end(problem, last.after);
+        }
+    }
+
+    /// Moves the speeds of single runs, and of two runs against each other, a step at a time until nothing is gained.
+    fn settle(&mut self) {
+        for _ in 0..TRIES {
+            let before = self.cost;
+            for run in self.runs {
+                for up in [true, false] {
+                    let Some(alone) = run.moved(&self.speeds, up) else {
+                        continue;
                     };
-                    if let Some((other, up)) = other {
-                        let Some(both) = other.moved(&moved, up) else {
-                            continue;
-                        };
-                        moved = both;
-                    }
-                    let then = cost(&moved);
-                    if then < least - WORTH_IT {
-                        least = then;
-                        speeds.copy_from_slice(&moved);
-                        break;
+                    let others = self.runs.iter().filter(|other| *other != run);
+                    let both = others.filter_map(|other| other.moved(&alone, !up));
+                    let tried: Vec<_> = std::iter::once(alone.clone()).chain(both).collect();
+                    for speeds in tried {
+                        if self.take(speeds, -WORTH_IT) {
+                            break;
+                        }
                     }
                 }
             }
-        }
-        if least >= before - WORTH_IT {
-            break;
+            if self.cost >= before - WORTH_IT {
+                break;
+            }
         }
     }
-    least
+
+    /// Runs with the same pumps that follow each other get one speed where that costs less than a change of advice.
+    fn calm(&mut self) {
+        for pair in self.runs.windows(2) {
+            let (one, other) = (pair[0].slots.clone(), pair[1].slots.clone());
+            let is_same = self.schedule[one.start] == self.schedule[other.start];
+            let (speed, next) = (self.speeds[one.start], self.speeds[other.start]);
+            if one.end != other.start || !is_same || speed == next {
+                continue;
+            }
+            let mut price = self.problem.change_price;
+            for pct in [speed, next] {
+                let mut alike = self.speeds.clone();
+                alike[one.start..other.end].fill(pct);
+                if self.take(alike, price) {
+                    // The other one only if it is cheaper still.
+                    price = 0.0;
+                }
+            }
+        }
+    }
+
+    /// A speed that was told before stays where a new one would save less than what a change of advice is priced at.
+    fn keep_told(&mut self) {
+        for run in self.runs {
+            let (first, problem) = (run.slots.start, self.problem);
+            let told = problem
+                .advised
+                .get(first)
+                .zip(problem.advised_pct.get(first));
+            let Some((_, &pct)) = told.filter(|(set, _)| **set == self.schedule[first]) else {
+                continue;
+            };
+            if run.speeds.contains(&pct) && self.speeds[first] != pct {
+                let mut kept = self.speeds.clone();
+                kept[run.slots.clone()].fill(pct);
+                self.take(kept, problem.change_price);
+            }
+        }
+    }
 }
 
 impl Run {
@@ -233,58 +307,5 @@ impl Run {
         let mut moved = speeds.to_vec();
         moved[self.slots.clone()].fill(*self.speeds.get(at)?);
         Some(moved)
-    }
-}
-
-/// Runs with the same pumps that follow each other get one speed where that costs less than a change of advice.
-fn calm(
-    problem: &Problem,
-    schedule: &[Combination],
-    runs: &[Run],
-    (least, speeds): &mut (f64, Vec<Option<u8>>),
-    cost: &impl Fn(&[Option<u8>]) -> f64,
-) {
-    for pair in runs.windows(2) {
-        let (one, other) = (pair[0].slots.clone(), pair[1].slots.clone());
-        if one.end != other.start || schedule[one.start] != schedule[other.start] {
-            continue;
-        }
-        let alike = [speeds[one.start], speeds[other.start]].map(|pct| {
-            let mut alike = speeds.clone();
-            alike[one.start..other.end].fill(pct);
-            (cost(&alike), alike)
-        });
-        let [first, second] = alike;
-        let cheaper = if first.0 <= second.0 { first } else { second };
-        if cheaper.0 < *least + problem.change_price {
-            (*least, *speeds) = cheaper;
-        }
-    }
-}
-
-/// A speed that was told before stays where a new one would save less than what a change of advice is priced at.
-fn keep_told(
-    problem: &Problem,
-    schedule: &[Combination],
-    runs: &[Run],
-    (least, speeds): &mut (f64, Vec<Option<u8>>),
-    cost: &impl Fn(&[Option<u8>]) -> f64,
-) {
-    for run in runs {
-        let first = run.slots.start;
-        let (set, told) = (problem.advised.get(first), problem.advised_pct.get(first));
-        let (Some(set), Some(&told)) = (set, told) else {
-            continue;
-        };
-        let is_new = speeds[run.slots.clone()].iter().any(|it| *it != told);
-        if *set != schedule[first] || !is_new || !run.speeds.contains(&told) {
-            continue;
-        }
-        let mut kept = speeds.clone();
-        kept[run.slots.clone()].fill(told);
-        let then = cost(&kept);
-        if then < *least + problem.change_price {
-            (*least, *speeds) = (then, kept);
-        }
     }
 }
