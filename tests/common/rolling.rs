@@ -17,8 +17,8 @@ use super::instances;
 
 /// Length of a slot, min.
 const SLOT_MIN: usize = 15;
-/// Mean demand, m³/h, about.
-const MEAN_DEMAND_M3H: f64 = 310.0;
+/// Scale of the demand, m³/h: 250 on the mean, 360 at its peaks.
+const DEMAND_M3H: f64 = 310.0;
 /// How the error of the demand goes on from slot to slot.
 const CARRIED: f64 = 0.95;
 /// What a m³ more or less in the tank at the end is worth.
@@ -105,7 +105,7 @@ impl Truth {
 fn demand_m3h(slot: usize) -> f64 {
     let hour = slot as f64 / 4.0 % 24.0;
     let bell = |height: f64, at: f64, wide: f64| height * (-((hour - at) / wide).powi(2)).exp();
-    MEAN_DEMAND_M3H * (0.55 + bell(0.55, 8.0, 2.2) + bell(0.6, 19.0, 2.5) + bell(0.25, 13.0, 3.0))
+    DEMAND_M3H * (0.55 + bell(0.55, 8.0, 2.2) + bell(0.6, 19.0, 2.5) + bell(0.25, 13.0, 3.0))
 }
 
 fn price_per_kwh(slot: usize) -> f64 {
@@ -129,7 +129,7 @@ pub fn run(control: Control, days: usize, spread: f64, seed: u64) -> Outcome {
     let answer_h = (problem.min_up_min.max(problem.min_down_min) + SLOT_MIN as i64) as f64 / 60.0;
     problem.tank.margin_m3 = f64::max(
         problem.tank.margin_m3,
-        1.96 * spread * MEAN_DEMAND_M3H * answer_h,
+        1.96 * spread * DEMAND_M3H * answer_h,
     );
     for pump in &mut problem.pumps {
         (pump.on, pump.since_min, pump.start_price) = (false, 600, 0.5);
