@@ -30,7 +30,7 @@ use crate::{
     notify::{Caller, Hook, hooks},
     pipeline::{Intake, Pipeline},
     publish::{self, HomeAssistant, Publisher, sparkplug::Node},
-    schedule::worker::{Planner, Setting},
+    schedule::{scene::Setting, worker::Planner},
     store::{
         Store,
         calls::CallPlan,

@@ -12,7 +12,8 @@ use pumphouse::{
     schedule::{
         books::{accounts, in_force},
         savings::Saving,
-        worker::{Setting, learn},
+        scene::Setting,
+        worker::learn,
     },
     store::{
         Store, kpis, open_read_only,

@@ -9,8 +9,8 @@ use super::{
     baseline::Baseline,
     problem::Duty,
     savings::{Account, Closed, Yardstick, account},
+    scene::Setting,
     station::StationModel,
-    worker::Setting,
 };
 use crate::{
     calendar::{Calendar, DAY_MIN, Minute, date_text},

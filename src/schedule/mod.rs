@@ -2,9 +2,9 @@
 //!
 //! `problem` says what is to be planned, `solve` finds a schedule and proves how near to the cheapest it is (`values` from below,
 //! `search` from above), `evaluate` prices it without knowing how it was found. `relaxation` bounds it a second time, with another
-//! program and code, and tells what water is worth.
+//! program and code, and tells what water is worth; `speeds` finds what lies between the speeds that the search knows.
 //!
-//! `plan` makes a problem of the station as it stands and a plan of its answer; `reasons` says why it is so, `what_if` what else would be.
+//! `scene` makes a problem of the station as it stands and a `plan` of its answer; `reasons` says why it is so, `what_if` what else would be.
 //!
 //! `baseline` is the station's own control as its history shows it, `savings` what advice saves beside it.
 //!
@@ -19,6 +19,7 @@ mod program;
 pub mod reasons;
 pub mod relaxation;
 pub mod savings;
+pub mod scene;
 mod search;
 pub mod solve;
 pub mod speeds;

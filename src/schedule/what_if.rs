@@ -7,9 +7,10 @@ use crate::{
 
 use super::{
     evaluate::{Evaluation, Limit, evaluate_at},
-    plan::{Plan, Scene},
+    plan::Plan,
     problem::Problem,
     reasons::broken,
+    scene::Scene,
     solve::{Effort, solve},
     speeds::speeds,
 };

@@ -11,9 +11,10 @@ use tokio::sync::watch;
 use super::{
     baseline::Baseline,
     books::{InForce, accounts, in_force},
-    plan::{Plan, PlanSlot, Planned, Scene, Standing, plan},
+    plan::{Plan, PlanSlot, Planned},
     reasons::binding,
     relaxation::{Relaxation, relax},
+    scene::{Scene, Setting, Standing, plan},
     solve::Effort,
     station::StationModel,
     what_if::{WhatIf, what_ifs},
@@ -21,7 +22,6 @@ use super::{
 use crate::{
     calendar::{Calendar, DAY_MIN, Minute},
     clock::Clock,
-    config::{Config, Schedule},
     forecast::{
         manifest::{Horizon, Place, Target},
         predict::{Forecast, STALE_MIN, Step},
@@ -36,7 +36,6 @@ use crate::{
         writer::Handle,
     },
     tags::PUMPS,
-    tariff::Tariff,
 };
 
 /// The station is learnt from so many days, and anew after so many.
@@ -86,30 +85,6 @@ impl Advice {
             }
         }
         advice
-    }
-}
-
-/// What does not change between two plans.
-pub struct Setting {
-    /// The station.
-    pub plant: Arc<Plant>,
-    /// What energy costs.
-    pub tariff: Arc<Tariff>,
-    /// How it is planned.
-    pub settings: Schedule,
-    /// How late the exports may normally be, min.
-    pub delivery_delay_min: i64,
-}
-
-impl Setting {
-    /// As the config has it.
-    pub fn of(config: &Config) -> Self {
-        Self {
-            plant: config.plant.clone(),
-            tariff: config.tariff.clone(),
-            settings: config.schedule.clone(),
-            delivery_delay_min: config.historian.delivery_delay_min,
-        }
     }
 }
 

@@ -11,10 +11,7 @@ use crate::{
     calendar::{Calendar, DAY_MIN, Minute, text, utc_text},
     plant::Plant,
     schedule::{
-        plan::{Standing, names},
-        problem::Combination,
-        savings::Saving,
-        station::Seen,
+        plan::names, problem::Combination, savings::Saving, scene::Standing, station::Seen,
     },
     tags::{PUMPS, pump_name, pump_named},
 };

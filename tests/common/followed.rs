@@ -12,9 +12,10 @@ use pumphouse::{
     schedule::{
         plan::Plan,
         problem::{Combination, count, has},
+        scene::Setting,
         solve::Effort,
         station::StationModel,
-        worker::{Known, Setting, advise, learn},
+        worker::{Known, advise, learn},
     },
     simulate::{FaultScript, HEADER, Simulator, Station, operating_point},
     store::{open_read_only, predictions::newest_row, runs::standing},
