@@ -357,7 +357,7 @@ fn breaches<'a>(
         low: 40.0 * m3,
         high: 20.0 * m3,
         end: 2.0 * m3,
-        margin: 0.5 * m3,
+        margin: 1.5 * m3,
         surplus_worth: SURPLUS_SHARE * least * cheap,
     }
 }

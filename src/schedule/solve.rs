@@ -30,10 +30,10 @@ pub struct Effort {
 }
 
 impl Effort {
-    /// An answer at once: one grid, one search.
+    /// An answer at once: one grid and one search, mostly.
     pub const FIRST: Self = Self {
-        cells_max: 0,
-        gap: 0.001,
+        cells_max: 80_000_000,
+        gap: 0.005,
     };
     /// For what is asked beside a plan.
     pub const BRIEF: Self = Self {

@@ -136,7 +136,7 @@ fn breaches() -> Breaches {
         low: 40.0 * dear,
         high: 20.0 * dear,
         end: 2.0 * dear,
-        margin: 0.5 * dear,
+        margin: 1.5 * dear,
         surplus_worth: 0.015,
     }
 }
