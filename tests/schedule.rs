@@ -175,6 +175,14 @@ fn a_day_is_planned_within_its_limits_and_each_change_has_its_reason() {
             "{reason}"
         );
     }
+    let asked = whole["what_ifs"].as_array().expect("what ifs");
+    let more = |what: &str| {
+        let answer = asked.iter().find(|it| it["what"] == what);
+        answer.and_then(|it| it["cost_more"].as_f64()).expect(what)
+    };
+    // Wider limits never cost, narrower ones never save, but for what is not proven.
+    assert!(more("low 10") < 0.5 && more("high 95") < 0.5, "{whole}");
+    assert!(more("low 20") > -0.5 && more("high 85") > -0.5, "{whole}");
     let text = plan(folder.path(), &["--station"]).expect("a plan");
     assert!(
         text.contains("better is possible") && text.contains("m³/kWh"),

@@ -54,7 +54,7 @@ pub struct Answer {
     pub schedule: Vec<Combination>,
     /// The speed of each slot's variable-speed pumps, %; `None` at full speed.
     pub speeds_pct: Vec<Option<u8>>,
-    /// What it costs, as [`evaluate`] prices it.
+    /// What it costs, as [`evaluate_at`] prices it.
     pub objective: f64,
     /// No schedule costs less.
     pub bound: f64,

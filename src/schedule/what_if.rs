@@ -15,6 +15,9 @@ use super::{
     speeds::speeds,
 };
 
+/// By how much limits are asked to be wider or narrower, % of the level.
+const LIMITS_BY_PCT: f64 = 5.0;
+
 /// What would be different if something else held.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WhatIf {
@@ -109,7 +112,7 @@ pub fn compare(
     }
 }
 
-/// The questions that every plan is asked: each pump that is out back in service, one pump more at once, wider limits.
+/// The questions that every plan is asked: each pump that is out back in service, one pump more at once, wider and narrower limits.
 pub fn what_ifs(plan: &Plan, scene: &Scene) -> Vec<WhatIf> {
     let mut questions: Vec<String> = plan
         .out
@@ -117,14 +120,11 @@ pub fn what_ifs(plan: &Plan, scene: &Scene) -> Vec<WhatIf> {
         .map(|(pump, _)| format!("{} in", pump_name(*pump)))
         .collect();
     questions.push(format!("{} pumps", plan.problem.pumps_on_max + 1));
-    questions.push(format!(
-        "low {}",
-        (scene.settings.level_min_pct - 5.0).max(0.0)
-    ));
-    questions.push(format!(
-        "high {}",
-        (scene.settings.level_max_pct + 5.0).min(100.0)
-    ));
+    let (low_pct, high_pct) = (scene.settings.level_min_pct, scene.settings.level_max_pct);
+    for by_pct in [-LIMITS_BY_PCT, LIMITS_BY_PCT] {
+        questions.push(format!("low {}", (low_pct + by_pct).max(0.0)));
+        questions.push(format!("high {}", (high_pct - by_pct).min(100.0)));
+    }
     let m3_per_pct = scene.level.1 / scene.level.0;
     let mut calendar = Calendar::new(scene.plant.zone.clone());
     let asked = questions.iter().filter_map(|question| {
