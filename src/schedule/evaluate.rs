@@ -78,6 +78,14 @@ impl Evaluation {
             - self.surplus_worth
     }
 
+    /// What it costs without the prices of what is broken, which are no money; water missing at the end counts as lifted when that is
+    /// dear, of which its price is twice.
+    pub fn money(&self, problem: &Problem) -> f64 {
+        let missing = self.breaches.iter().filter(|it| it.limit == Limit::End);
+        let missing_m3: f64 = missing.map(|it| it.by_m3).sum();
+        self.objective() - self.breach_cost + missing_m3 * problem.breaches.end / 2.0
+    }
+
     /// Energy of the horizon, kWh.
     pub fn total_kwh(&self) -> f64 {
         self.energy_kwh.iter().sum()

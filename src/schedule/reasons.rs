@@ -170,37 +170,36 @@ fn waiting_text(
         (Limit::Spilt, "the tank would spill"),
         (Limit::Low, "below its lower limit"),
         (Limit::High, "above its upper limit"),
+        (
+            Limit::LowMargin,
+            "so near to its lower limit that the forecast's error counts",
+        ),
+        (
+            Limit::HighMargin,
+            "so near to its upper limit that the forecast's error counts",
+        ),
     ];
+    let told_from_m3 = 0.05 / pct_per_m3;
     for (limit, what) in limits {
-        let depth = |evaluation: &Evaluation| {
-            let by = evaluation
-                .breaches
-                .iter()
-                .filter(|it| it.limit == limit)
-                .map(|it| it.by_m3);
-            by.fold(0.0, f64::max)
+        let deeper = done.breaches.iter().find(|it| {
+            let planned = plan.evaluation.breaches.iter();
+            let mut same = planned.filter(|other| (other.limit, other.slot) == (limit, it.slot));
+            it.limit == limit && it.by_m3 > same.next().map_or(0.0, |it| it.by_m3) + told_from_m3
+        });
+        let Some(breach) = deeper else {
+            continue;
         };
-        if depth(&done) * pct_per_m3 > depth(&plan.evaluation) * pct_per_m3 + 0.05 {
-            let breach = done
-                .breaches
-                .iter()
-                .find(|it| it.limit == limit)
-                .expect("it is deeper than before");
-            let slot = &plan.slots[breach.slot];
-            let at = clock(
-                slot.begin + plan.problem.slots[breach.slot].length_min,
-                calendar,
-            );
-            return match limit {
-                Limit::Unmet | Limit::Spilt => format!("{later}, {what} at {at}"),
-                _ => format!(
-                    "{later}, the level would be at {:.1} % at {at}, {what}",
-                    done.volume_m3[breach.slot] * pct_per_m3
-                ),
-            };
-        }
+        let end = plan.slots[breach.slot].begin + plan.problem.slots[breach.slot].length_min;
+        let at = clock(end, calendar);
+        return match limit {
+            Limit::Unmet | Limit::Spilt => format!("{later}, {what} at {at}"),
+            _ => format!(
+                "{later}, the level would be at {:.1} % at {at}, {what}",
+                done.volume_m3[breach.slot] * pct_per_m3
+            ),
+        };
     }
-    let more = done.objective() - plan.evaluation.objective();
+    let more = done.money(&plan.problem) - plan.evaluation.money(&plan.problem);
     if more >= 0.005 {
         format!("{later}, it would cost {more:.2} {} more", tariff.currency)
     } else {

@@ -66,6 +66,7 @@ pub fn speeds(problem: &Problem, answer: &Answer) -> Vec<Option<u8>> {
     if best.runs.is_empty() {
         return best.speeds;
     }
+    best.settle();
     for _ in 0..ROUNDS {
         let Some(mut other) = best.relaxed() else {
             break;

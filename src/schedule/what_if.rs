@@ -6,7 +6,7 @@ use crate::{
 };
 
 use super::{
-    evaluate::{Evaluation, Limit, evaluate_at},
+    evaluate::evaluate_at,
     plan::Plan,
     problem::Problem,
     reasons::broken,
@@ -95,18 +95,9 @@ pub fn compare(
     let answer = solve(other, Effort::BRIEF);
     let speeds = speeds(other, &answer);
     let done = evaluate_at(other, &answer.schedule, &speeds);
-    // Margins count; what is broken is told of beside the cost.
-    let margins = |of: &Evaluation| -> f64 {
-        let near = of
-            .breaches
-            .iter()
-            .filter(|it| matches!(it.limit, Limit::LowMargin | Limit::HighMargin));
-        near.map(|it| it.by_m3).sum::<f64>() * other.breaches.margin
-    };
-    let cost = |of: &Evaluation| of.objective() - of.breach_cost + margins(of);
     WhatIf {
         what: what.to_owned(),
-        cost_more: cost(&done) - cost(&plan.evaluation),
+        cost_more: done.money(other) - plan.evaluation.money(&plan.problem),
         kwh_more: done.total_kwh() - plan.evaluation.total_kwh(),
         broken: broken(&done, &plan.slots, pct_per_m3, calendar),
     }
