@@ -84,3 +84,25 @@ fn speeds_cost_no_more_than_full_speed_and_no_other_speed_of_a_run_is_cheaper() 
     }
     assert!(saved.iter().any(|share| *share > 0.002), "{saved:?}");
 }
+
+#[test]
+fn a_speed_that_was_told_stays_unless_another_saves_more_than_a_change_is_worth() {
+    let mut problem = with_drives(day("base", false), DRIVEN, 5);
+    let answer = solve(&problem, Effort::FIRST);
+    let found = speeds(&problem, &answer);
+    let driven = answer.schedule.iter().position(|set| set & DRIVEN != 0);
+    let first = driven.expect("a slot with a choice");
+    // A point off what is best.
+    let told = |pct: Option<u8>| match pct {
+        Some(pct) => Some(pct - 1),
+        None => Some(99),
+    };
+    problem.advised = answer.schedule[..=first].to_vec();
+    problem.advised_pct = vec![None; first];
+    problem.advised_pct.push(told(found[first]));
+    let again = speeds(&problem, &answer);
+    assert_eq!(again[first], found[first], "a change is worth nothing");
+    problem.change_price = 5.0;
+    let kept = speeds(&problem, &answer);
+    assert_eq!(kept[first], told(found[first]), "a change is worth 5");
+}
