@@ -84,6 +84,7 @@ fn days() {
         let plain = day(name, false);
         let kinds = [
             ("", plain.clone()),
+            (" =", flat(plain.clone())),
             (" +", day(name, true)),
             // P3 and P6 on variable-speed drives.
             (" ~", with_drives(plain, 0b100_100, 5)),
@@ -218,20 +219,24 @@ fn told(problem: &Problem, optimum: f64) -> Value {
     })
 }
 
+/// A day as the rivals' program knows it: flows do not depend on the level, and no run is too long.
+fn flat(mut problem: Problem) -> Problem {
+    for duty in &mut problem.duties {
+        for line in [&mut duty.flow_m3h, &mut duty.power_kw] {
+            *line = Line::flat(line.at(problem.tank.volume_m3 / 2.0));
+        }
+    }
+    problem.run_max_min = 100_000;
+    problem
+}
+
 fn rivals() {
     println!(
         "{:<16} {:<8} {:>10} {:>10} {:>9} {:>12} {:>9}",
         "day", "solver", "cost", "bound", "gap %", "after 2 s", "to 1 % s"
     );
     for name in ["easy", "base", "tight", "mid", "demand-charge", "out"] {
-        let mut problem = day(name, false);
-        for duty in &mut problem.duties {
-            for line in [&mut duty.flow_m3h, &mut duty.power_kw] {
-                *line = Line::flat(line.at(problem.tank.volume_m3 / 2.0));
-            }
-        }
-        // The rivals' program does not know the longest run.
-        problem.run_max_min = 100_000;
+        let problem = flat(day(name, false));
         let began = Instant::now();
         let first = solve(&problem, Effort::FIRST);
         let first_s = began.elapsed().as_secs_f64();

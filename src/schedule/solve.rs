@@ -13,7 +13,7 @@ use super::{
 /// Cells of a grid that tells roughly what water is worth, of the first real one, and of the finest.
 const CELLS_ROUGH: usize = 250;
 const CELLS: usize = 2000;
-const CELLS_MAX: usize = 8_000;
+const CELLS_MAX: usize = 12_000;
 /// Ways followed at once, at first and later.
 const WIDTH: usize = 40;
 const WIDTH_LATER: usize = 1000;
@@ -130,7 +130,7 @@ pub fn solve(problem: &Problem, effort: Effort) -> Answer {
             solver.work(&mut lower, WIDTH_LATER);
             parts.push(lower);
         } else if part.cells < CELLS_MAX {
-            part.cells *= 2;
+            part.cells = (part.cells * 2).min(CELLS_MAX);
             solver.work(part, WIDTH_LATER);
         } else {
             return answer;

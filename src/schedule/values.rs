@@ -14,8 +14,11 @@ use super::problem::{COMBINATIONS, Choice, Combination, Problem, pumps};
 
 /// More than anything costs.
 const NEVER: f32 = f32::INFINITY;
-/// What layers may take, bytes.
-const LAYERS_BYTES_MAX: usize = 24 << 20;
+/// What layers may take when all are kept, and when some are worked out twice, bytes.
+const ALL_BYTES_MAX: usize = 24 << 20;
+const LAYERS_BYTES_MAX: usize = 40 << 20;
+/// Parts of the horizon between kept layers, and parts of those that are at hand at once, when layers take more than that.
+const PARTS: usize = 4;
 
 /// What water is worth is taken from volumes so far apart, as a share of the tank.
 const WORTH_ABOUT: f64 = 0.04;
@@ -108,7 +111,10 @@ pub struct Values<'a> {
     worth: Vec<f64>,
     /// Layers that are kept; the layer of slot `t` has the costs from its begin on.
     layers: Vec<Option<Vec<f32>>>,
+    /// Each of so many layers is kept.
     every: usize,
+    /// So many layers are at hand at once between those.
+    at_hand: usize,
     /// Room for what the cells that a slot can reach cost.
     reached: Vec<f32>,
     /// What each cell costs at the end of a slot.
@@ -163,10 +169,14 @@ impl<'a> Values<'a> {
             })
             .collect();
         let layer_bytes = sets.len() * cells * size_of::<f32>();
-        let every = if layer_bytes * horizon <= LAYERS_BYTES_MAX {
-            1
+        let root = (horizon as f64).sqrt().ceil() as usize;
+        let (every, at_hand) = if layer_bytes * horizon <= ALL_BYTES_MAX {
+            (1, 1)
+        } else if layer_bytes * 2 * root <= LAYERS_BYTES_MAX {
+            (root, root)
         } else {
-            (horizon as f64).sqrt().ceil() as usize
+            let every = horizon.div_ceil(PARTS);
+            (every, every.div_ceil(PARTS))
         };
         let mut values = Self {
             sets,
@@ -181,6 +191,7 @@ impl<'a> Values<'a> {
             worth,
             layers: vec![None; horizon + 1],
             every,
+            at_hand,
             reached: Vec::new(),
             limits,
             effort: 0,
@@ -220,15 +231,14 @@ impl<'a> Values<'a> {
         let kept = (slot..self.layers.len()).find(|&at| self.layers[at].is_some());
         let kept = kept.expect("the last layer is kept");
         // What lies behind is not asked for again.
-        for at in 0..slot {
-            if at % self.every != 0 {
-                self.layers[at] = None;
-            }
-        }
+        self.layers[..slot].fill(None);
         for at in (slot..kept).rev() {
             let next = self.layers[at + 1].take().expect("worked out before");
             self.layers[at] = Some(self.layer(at, &next));
-            self.layers[at + 1] = Some(next);
+            // What is too far ahead to be at hand is worked out again.
+            if at + 1 == kept || at + 1 < slot + self.at_hand {
+                self.layers[at + 1] = Some(next);
+            }
         }
     }
 
