@@ -207,6 +207,19 @@ impl Problem {
         slower.map(|slower| self.slower[slower].1)
     }
 
+    /// Makes choices of the speeds that a number divides, %: those that the search knows.
+    pub fn search_speeds(&mut self, divisor_pct: u8) {
+        let known = self.speeds.iter().filter(|it| it.pct % divisor_pct == 0);
+        for speed in known {
+            for (set, duty) in speed.duties.iter().enumerate() {
+                if let Some(duty) = duty {
+                    self.slower.push((set, speed.pct));
+                    self.duties.push(*duty);
+                }
+            }
+        }
+    }
+
     /// The choices that may run in a slot if nothing is switched before: in service, few enough, and what must go on goes on.
     pub fn allowed(&self) -> Vec<Vec<bool>> {
         let usable = |pump: usize| self.pumps[pump].in_service;

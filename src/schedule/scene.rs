@@ -79,20 +79,14 @@ pub struct Standing {
 
 /// What a plan is made from.
 pub struct Scene<'a> {
-    /// The station.
-    pub plant: &'a Plant,
-    /// What energy costs.
-    pub tariff: &'a Tariff,
-    /// How it is planned.
-    pub settings: &'a Schedule,
+    /// The station, its tariff and how it is planned.
+    pub setting: &'a Setting,
     /// What the pumps do, or why that is not known.
     pub model: Result<&'a StationModel, String>,
     /// The newest row's minute.
     pub newest: Minute,
     /// The present minute.
     pub now: Minute,
-    /// How late the exports may normally be, min.
-    pub delivery_delay_min: i64,
     /// Level in the newest row, % and m³; NaN when unknown.
     pub level: (f64, f64),
     /// The pumps.
@@ -111,13 +105,14 @@ pub struct Scene<'a> {
 
 /// Makes a plan.
 pub fn plan(scene: &Scene, effort: Effort) -> Planned {
-    let problem = problem(scene)?;
+    let out = out(scene);
+    let problem = problem(scene, &out)?;
     let answer = solve(&problem, effort);
     let speeds = speeds(&problem, &answer);
     let full_speed = (!problem.slower.is_empty())
         .then(|| solve(&at_full_speed(&problem), Effort::BRIEF).objective);
     let evaluation = evaluate_at(&problem, &answer.schedule, &speeds);
-    let mut calendar = Calendar::new(scene.plant.zone.clone());
+    let mut calendar = Calendar::new(scene.setting.plant.zone.clone());
     let pct = scene.level.0 / scene.level.1;
     let mut begin = scene.newest + 1;
     let slots: Vec<PlanSlot> = problem
@@ -152,18 +147,18 @@ pub fn plan(scene: &Scene, effort: Effort) -> Planned {
         broken: broken(&evaluation, &slots, pct, &mut calendar),
         changes: Vec::new(),
         slots,
-        out: out(scene),
+        out,
         bound: answer.bound,
         gap: answer.gap(),
         objective: answer.objective,
         full_speed,
         saving: (scene.baseline.clone())
-            .map(|baseline| planned(baseline, &problem, &evaluation, scene.tariff)),
+            .map(|baseline| planned(baseline, &problem, &evaluation, &scene.setting.tariff)),
         evaluation,
         problem,
         extrapolated,
     };
-    plan.changes = changes(&plan, scene.tariff, pct, &mut calendar);
+    plan.changes = changes(&plan, &scene.setting.tariff, pct, &mut calendar);
     Ok(Box::new(plan))
 }
 
@@ -179,8 +174,8 @@ fn out(scene: &Scene) -> Vec<(usize, String)> {
             let is_unseen = scene.model.as_ref().is_ok_and(|model| !model.knows(pump));
             is_unseen.then(|| "what it does was never seen".to_owned())
         };
-        let configured =
-            scene.settings.out_of_service[pump].then(|| "out_of_service in the config".to_owned());
+        let configured = scene.setting.settings.out_of_service[pump]
+            .then(|| "out_of_service in the config".to_owned());
         it.out.clone().or(configured).or(unknown).or_else(unseen)
     };
     (0..PUMPS)
@@ -189,10 +184,10 @@ fn out(scene: &Scene) -> Vec<(usize, String)> {
 }
 
 /// What is to be planned, or why that cannot be told.
-fn problem(scene: &Scene) -> Result<Problem, String> {
-    let (plant, settings) = (scene.plant, scene.settings);
+fn problem(scene: &Scene, out: &[(usize, String)]) -> Result<Problem, String> {
+    let (plant, settings) = (&scene.setting.plant, &scene.setting.settings);
     let age_min = scene.now - scene.newest;
-    if age_min > scene.delivery_delay_min + STALE_MIN {
+    if age_min > scene.setting.delivery_delay_min + STALE_MIN {
         return Err(format!("the newest row is {age_min} min old"));
     }
     let (level_pct, level_m3) = scene.level;
@@ -201,12 +196,12 @@ fn problem(scene: &Scene) -> Result<Problem, String> {
     }
     let model = scene.model.clone()?;
     let demand = scene.demand.clone()?;
-    let out = out(scene);
     let mut calendar = Calendar::new(plant.zone.clone());
     let slots = slots(scene, demand, &mut calendar);
     let m3_per_pct = level_m3 / level_pct;
-    let (cheap, dear) = scene.tariff.range();
-    let mut duties = model.duties(plant.volume_m3, PREMIUM, f64::midpoint(cheap, dear));
+    let (cheap, dear) = scene.setting.tariff.range();
+    let price = f64::midpoint(cheap, dear);
+    let duties = model.duties(plant.volume_m3, PREMIUM, price);
     let hours = scene.pumps.iter().map(|pump| pump.hours).sum::<f64>() / PUMPS as f64;
     let pumps = std::array::from_fn(|pump| {
         let it = &scene.pumps[pump];
@@ -242,14 +237,9 @@ fn problem(scene: &Scene) -> Result<Problem, String> {
         .before
         .map(|before| advised(before, &slots, scene.newest + 1))
         .unwrap_or_default();
-    let speeds = settings.drives.as_ref().map(|drives| {
-        let price = f64::midpoint(cheap, dear);
-        slower(model, drives, plant.volume_m3, price)
-    });
-    let speeds = speeds.unwrap_or_default();
-    let (slower, slower_duties): (Vec<_>, Vec<_>) = searched(&speeds).unzip();
-    duties.extend(slower_duties);
-    Ok(Problem {
+    let drives = settings.drives.as_ref();
+    let speeds = drives.map(|drives| slower(model, drives, plant.volume_m3, price));
+    let mut problem = Problem {
         slot_min: settings.slot_min,
         tank: Tank {
             end_m3: tank.now_m3.clamp(room.0, room.1.max(room.0)),
@@ -261,17 +251,19 @@ fn problem(scene: &Scene) -> Result<Problem, String> {
         min_up_min: settings.min_up_min,
         min_down_min: settings.min_down_min,
         run_max_min: (settings.run_hours_max * 60.0) as i64,
-        demand_charge_per_kw: scene.tariff.demand_charge,
+        demand_charge_per_kw: scene.setting.tariff.demand_charge,
         reached_kw: scene.reached_kw,
         advised,
         advised_pct,
-        driven: settings.drives.as_ref().map_or(0, Drives::set),
-        slower,
-        speeds,
+        driven: drives.map_or(0, Drives::set),
+        slower: Vec::new(),
+        speeds: speeds.unwrap_or_default(),
         change_price: settings.start_cost * CHANGE_SHARE,
         breaches,
         slots,
-    })
+    };
+    problem.search_speeds(SEARCHED_PCT);
+    Ok(problem)
 }
 
 /// What sets with variable-speed pumps do below full speed, where they lift enough.
@@ -290,15 +282,6 @@ fn slower(model: &StationModel, drives: &Drives, volume_m3: f64, price_per_kwh: 
     (drives.speed_min_pct..FULL_PCT).map(speed).collect()
 }
 
-/// The choices below full speed that the search knows.
-fn searched(speeds: &[Speed]) -> impl Iterator<Item = ((Combination, u8), Duty)> + '_ {
-    let known = speeds.iter().filter(|speed| speed.pct % SEARCHED_PCT == 0);
-    known.flat_map(|speed| {
-        let duties = speed.duties.iter().enumerate();
-        duties.filter_map(|(set, duty)| Some(((set, speed.pct), (*duty)?)))
-    })
-}
-
 /// The same problem as if no pump had a variable-speed drive.
 fn at_full_speed(problem: &Problem) -> Problem {
     let mut full = problem.clone();
@@ -310,9 +293,9 @@ fn at_full_speed(problem: &Problem) -> Problem {
 
 /// The slots: of the clock, the first one from the next minute to the end of its slot.
 fn slots(scene: &Scene, demand: &dyn Fn(Minute) -> f64, calendar: &mut Calendar) -> Vec<Slot> {
-    let slot_min = scene.settings.slot_min;
+    let slot_min = scene.setting.settings.slot_min;
     let first = scene.newest + 1;
-    let end = first + scene.settings.horizon_h * 60;
+    let end = first + scene.setting.settings.horizon_h * 60;
     let mut slots = Vec::new();
     let mut begin = first;
     while begin < end {
@@ -325,7 +308,8 @@ fn slots(scene: &Scene, demand: &dyn Fn(Minute) -> f64, calendar: &mut Calendar)
             length_min,
             demand_m3h: mean(&mut |minute| demand(minute)).max(0.0),
             // As it was written, where it is the same throughout.
-            price_per_kwh: (mean(&mut |minute| scene.tariff.price(calendar.local(minute))) * 1e9)
+            price_per_kwh: (mean(&mut |minute| scene.setting.tariff.price(calendar.local(minute)))
+                * 1e9)
                 .round()
                 / 1e9,
         });

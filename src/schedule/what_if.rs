@@ -111,13 +111,14 @@ pub fn what_ifs(plan: &Plan, scene: &Scene) -> Vec<WhatIf> {
         .map(|(pump, _)| format!("{} in", pump_name(*pump)))
         .collect();
     questions.push(format!("{} pumps", plan.problem.pumps_on_max + 1));
-    let (low_pct, high_pct) = (scene.settings.level_min_pct, scene.settings.level_max_pct);
+    let settings = &scene.setting.settings;
+    let (low_pct, high_pct) = (settings.level_min_pct, settings.level_max_pct);
     for by_pct in [-LIMITS_BY_PCT, LIMITS_BY_PCT] {
         questions.push(format!("low {}", (low_pct + by_pct).max(0.0)));
         questions.push(format!("high {}", (high_pct - by_pct).min(100.0)));
     }
     let m3_per_pct = scene.level.1 / scene.level.0;
-    let mut calendar = Calendar::new(scene.plant.zone.clone());
+    let mut calendar = Calendar::new(scene.setting.plant.zone.clone());
     let asked = questions.iter().filter_map(|question| {
         let other = what_if(&plan.problem, m3_per_pct, question).ok()?;
         Some(compare(

@@ -74,12 +74,12 @@ impl Advice {
             what_ifs: Vec::new(),
             relaxed: None,
             binding: Vec::new(),
-            currency: scene.tariff.currency.clone(),
+            currency: scene.setting.tariff.currency.clone(),
         };
         if let Ok(plan) = &advice.planned {
             advice.what_ifs = what_ifs(plan, scene);
             advice.relaxed = relax(&plan.problem);
-            let mut calendar = Calendar::new(scene.plant.zone.clone());
+            let mut calendar = Calendar::new(scene.setting.plant.zone.clone());
             if let Some(relaxed) = &advice.relaxed {
                 advice.binding = binding(plan, relaxed, &advice.currency, &mut calendar);
             }
@@ -197,13 +197,10 @@ pub fn advise<T>(
     let mut calendar = Calendar::new(setting.plant.zone.clone());
     let demand = demand(forecasts);
     let scene = Scene {
-        plant: &setting.plant,
-        tariff: &setting.tariff,
-        settings: &setting.settings,
+        setting,
         model,
         newest,
         now,
-        delivery_delay_min: setting.delivery_delay_min,
         level,
         pumps,
         demand: demand

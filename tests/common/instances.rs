@@ -113,18 +113,7 @@ pub fn with_drives(mut problem: Problem, driven: Combination, searched_pct: u8) 
     };
     problem.driven = driven;
     problem.speeds = (70..100).map(speed).collect();
-    for speed in problem
-        .speeds
-        .iter()
-        .filter(|speed| speed.pct % searched_pct == 0)
-    {
-        for (set, duty) in speed.duties.iter().enumerate() {
-            if let Some(duty) = duty {
-                problem.slower.push((set, speed.pct));
-                problem.duties.push(*duty);
-            }
-        }
-    }
+    problem.search_speeds(searched_pct);
     problem
 }
 
