@@ -2,7 +2,7 @@
 //! newest minutes are ingested, the models that come along forecast, a plan is made, and its first slot runs. Beside it the same
 //! station, with the same demand, under level controls.
 
-use std::{fs, io::Write, path::Path};
+use std::{fs, path::Path};
 
 use jiff::civil::DateTime;
 use pumphouse::{
@@ -11,7 +11,7 @@ use pumphouse::{
     forecast::{models::Models, worker::forecasts_now},
     schedule::{
         plan::Plan,
-        problem::{Combination, count, has},
+        problem::{Combination, Pump, has},
         scene::Setting,
         solve::Effort,
         station::StationModel,
@@ -25,7 +25,7 @@ use tempfile::TempDir;
 
 use super::{
     binary,
-    rolling::{Control, Outcome, best_first, controlled},
+    rolling::{Control, Limits, Outcome, best_first, controlled, switch},
 };
 
 /// Days of history, under the station's own control.
@@ -53,8 +53,6 @@ pub struct Followed {
     folder: TempDir,
     config: Config,
     simulator: Simulator,
-    /// The day on which it goes on.
-    begin: DateTime,
     /// Level that the limits go by for each point of the full tank.
     scale: f64,
 }
@@ -99,7 +97,6 @@ impl Followed {
             folder,
             scale: level_pct / level_m3 * config.plant.volume_m3 / 100.0,
             config,
-            begin: simulator.next_time(),
             simulator,
         };
         // Its own control fills the tank above the limits.
@@ -109,7 +106,6 @@ impl Followed {
         while !is_within(&simulator) || simulator.next_time().minute() % 15 != 0 {
             simulator.next_minute(&mut lines);
         }
-        followed.begin = simulator.next_time();
         followed.simulator = simulator;
         followed.take(&lines, "before");
         followed
@@ -118,8 +114,7 @@ impl Followed {
     /// Reads lines in as a file of their own.
     fn take(&self, lines: &[u8], name: &str) {
         let file = self.folder.path().join(format!("{name}.csv"));
-        let mut out = fs::File::create(&file).expect("a file");
-        out.write_all(lines).expect("written");
+        fs::write(&file, lines).expect("written");
         binary::ingest(self.folder.path(), std::slice::from_ref(&file));
         fs::remove_file(file).expect("read in");
     }
@@ -222,20 +217,26 @@ struct Tally<'a> {
     config: &'a Config,
     calendar: Calendar,
     scale: f64,
-    running: Option<Combination>,
-    since_min: [i64; PUMPS],
+    /// The pumps, from the first minute on.
+    pumps: Option<[Pump; PUMPS]>,
+    limits: Limits,
     done: Outcome,
 }
 
 impl<'a> Tally<'a> {
     fn new(config: &'a Config, scale: f64) -> Self {
+        let schedule = &config.schedule;
         Self {
             config,
             calendar: Calendar::new(config.plant.zone.clone()),
             scale,
-            running: None,
-            // Long enough for everything.
-            since_min: [600; PUMPS],
+            pumps: None,
+            limits: Limits {
+                pumps_on_max: schedule.pumps_on_max,
+                min_up_min: schedule.min_up_min,
+                min_down_min: schedule.min_down_min,
+                run_max_min: (schedule.run_hours_max * 60.0) as i64,
+            },
             done: Outcome {
                 level_pct: (100.0, 0.0),
                 ..Outcome::default()
@@ -267,32 +268,19 @@ impl<'a> Tally<'a> {
         self.done.level_pct = (low.min(level), high.max(level));
         let on = |pump: &usize| readings[TAG_POWER - PUMPS + pump] == 1.0;
         let set = (0..PUMPS).filter(on).map(|pump| 1 << pump).sum();
-        self.switch(set);
-    }
-
-    fn switch(&mut self, set: Combination) {
-        let settings = &self.config.schedule;
-        let before = self.running.replace(set).unwrap_or(set);
-        if count(set) > settings.pumps_on_max {
-            self.done.faults.push(format!("{} pumps", count(set)));
-        }
-        for (pump, since_min) in self.since_min.iter_mut().enumerate() {
-            *since_min += 1;
-            if !has(before ^ set, pump) {
-                continue;
-            }
-            let is_on = has(set, pump);
-            let least = if is_on {
-                settings.min_down_min
-            } else {
-                settings.min_up_min
-            };
-            if *since_min < least {
-                let fault = format!("P{} switched after {since_min} min", pump + 1);
-                self.done.faults.push(fault);
-            }
-            self.done.starts += usize::from(is_on);
-            *since_min = 0;
+        // What runs at first was not started here; it has run for long enough.
+        let pumps = self.pumps.get_or_insert_with(|| {
+            std::array::from_fn(|pump| Pump {
+                in_service: true,
+                on: has(set, pump),
+                since_min: 600,
+                start_price: 0.0,
+                wear_per_h: 0.0,
+            })
+        });
+        switch(pumps, &self.limits, set, &mut self.done);
+        for pump in pumps {
+            pump.since_min += 1;
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use pumphouse::{
     schedule::{
-        problem::{COMBINATIONS, Combination, Problem, Slot, count, has},
+        problem::{COMBINATIONS, Combination, Problem, Pump, Slot, count, has},
         solve::{Effort, solve},
         station::{Seen, StationModel},
     },
@@ -134,6 +134,12 @@ pub fn run(control: Control, days: usize, spread: f64, seed: u64) -> Outcome {
     for pump in &mut problem.pumps {
         (pump.on, pump.since_min, pump.start_price) = (false, 600, 0.5);
     }
+    let limits = Limits {
+        pumps_on_max: problem.pumps_on_max,
+        min_up_min: problem.min_up_min,
+        min_down_min: problem.min_down_min,
+        run_max_min: problem.run_max_min,
+    };
     let order = best_first(|pump| truth.at(1 << pump, 0.6));
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut volume = 0.6 * volume_m3;
@@ -143,16 +149,15 @@ pub fn run(control: Control, days: usize, spread: f64, seed: u64) -> Outcome {
         ..Outcome::default()
     };
     for slot in 0..days * 96 {
-        let before = set;
         set = match control {
             Control::Advice => advised(&mut problem, slot, volume, error),
             _ => {
                 let when = (slot / 96, price_per_kwh(slot) > 0.2);
                 let level_pct = 100.0 * volume / volume_m3;
-                controlled(control, when, before, level_pct, &order)
+                controlled(control, when, set, level_pct, &order)
             }
         };
-        switch(&mut problem, before, set, &mut done);
+        switch(&mut problem.pumps, &limits, set, &mut done);
         let noise: f64 = rng.sample(StandardNormal);
         error = CARRIED * error + (1.0 - CARRIED * CARRIED).sqrt() * spread * noise;
         for _ in 0..SLOT_MIN {
@@ -232,16 +237,29 @@ pub fn controlled(
     }
 }
 
-fn switch(problem: &mut Problem, before: Combination, set: Combination, done: &mut Outcome) {
-    if count(set) > problem.pumps_on_max {
+/// What is to be kept of the pumps' times and number.
+pub struct Limits {
+    /// Most pumps at once.
+    pub pumps_on_max: usize,
+    /// Shortest run, min.
+    pub min_up_min: i64,
+    /// Shortest rest, min.
+    pub min_down_min: i64,
+    /// Longest run, min.
+    pub run_max_min: i64,
+}
+
+/// Switches pumps to a set; what is not kept is noted.
+pub fn switch(pumps: &mut [Pump; PUMPS], limits: &Limits, set: Combination, done: &mut Outcome) {
+    if count(set) > limits.pumps_on_max {
         done.faults.push(format!("{} pumps", count(set)));
     }
-    for (pump, it) in problem.pumps.iter_mut().enumerate() {
-        if has(before ^ set, pump) {
+    for (pump, it) in pumps.iter_mut().enumerate() {
+        if has(set, pump) != it.on {
             let least = if it.on {
-                problem.min_up_min
+                limits.min_up_min
             } else {
-                problem.min_down_min
+                limits.min_down_min
             };
             if it.since_min < least {
                 done.faults
@@ -249,7 +267,7 @@ fn switch(problem: &mut Problem, before: Combination, set: Combination, done: &m
             }
             done.starts += usize::from(!it.on);
             (it.on, it.since_min) = (!it.on, 0);
-        } else if it.on && it.since_min > problem.run_max_min {
+        } else if it.on && it.since_min > limits.run_max_min {
             done.faults
                 .push(format!("P{} has run for {} min", pump + 1, it.since_min));
         }
