@@ -40,6 +40,9 @@ pub mod station;
 pub mod store;
 pub mod sync;
 
+// What people look at and ask.
+pub mod assistant;
+
 // The program around it.
 pub mod app;
 pub mod cli;

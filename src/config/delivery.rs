@@ -98,17 +98,17 @@ pub struct Notify {
 }
 
 /// Paths of a section: a plain file, and a secret, whose bare name may be that of a systemd credential.
-struct Files<'s, 'a> {
-    section: &'s Section<'a>,
-    folder: &'s Path,
+pub(super) struct Files<'s, 'a> {
+    pub(super) section: &'s Section<'a>,
+    pub(super) folder: &'s Path,
 }
 
 impl Files<'_, '_> {
-    fn file(&self, key: &str) -> Option<PathBuf> {
+    pub(super) fn file(&self, key: &str) -> Option<PathBuf> {
         self.section.text(key).map(|path| self.folder.join(path))
     }
 
-    fn secret(&self, key: &str) -> Option<PathBuf> {
+    pub(super) fn secret(&self, key: &str) -> Option<PathBuf> {
         self.section
             .text(key)
             .map(|path| credential(&path).unwrap_or_else(|| self.folder.join(path)))

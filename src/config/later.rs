@@ -11,35 +11,15 @@ enum Kind {
 }
 use Kind::{Number, Text};
 
-const SECTIONS: &[(&str, &[(&str, Kind)])] = &[
-    (
-        "modbus",
-        &[
-            ("url", Text),
-            ("unit", Number),
-            ("poll_interval_s", Number),
-            ("takeover_after_min", Number),
-        ],
-    ),
-    (
-        "web",
-        &[
-            ("listen", Text),
-            ("password_file", Text),
-            ("tls_cert_file", Text),
-            ("tls_key_file", Text),
-        ],
-    ),
-    (
-        "assistant",
-        &[
-            ("provider", Text),
-            ("url", Text),
-            ("model", Text),
-            ("key_file", Text),
-        ],
-    ),
-];
+const SECTIONS: &[(&str, &[(&str, Kind)])] = &[(
+    "modbus",
+    &[
+        ("url", Text),
+        ("unit", Number),
+        ("poll_interval_s", Number),
+        ("takeover_after_min", Number),
+    ],
+)];
 
 const REGISTER: &[(&str, Kind)] = &[
     ("tag", Text),

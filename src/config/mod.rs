@@ -5,6 +5,7 @@ mod later;
 mod schedule;
 mod section;
 mod tariff;
+mod web;
 
 use std::{
     collections::BTreeMap,
@@ -21,6 +22,7 @@ pub use delivery::{Central, Mqtt, MqttVersion, Notify, read_secret};
 pub use schedule::{Drives, Schedule};
 pub use section::Fault;
 use section::{Report, Section};
+pub use web::{Assistant, Dialect, Web};
 
 use crate::{
     historian::{Format, TagMap},
@@ -58,6 +60,10 @@ pub struct Config {
     pub central: Option<Central>,
     /// Who is called about alerts; `None` calls nobody.
     pub notify: Option<Notify>,
+    /// The dashboard; `None` serves none.
+    pub web: Option<Web>,
+    /// The language model behind the assistant; `None` leaves it to the built-in questions.
+    pub assistant: Option<Assistant>,
     /// The folder with the models for forecasts.
     pub models: PathBuf,
     /// What energy costs when.
@@ -190,6 +196,8 @@ fn believe(root: &Section<'_>, folder: &Path, text: &str) -> Config {
     let forecast = root.section("forecast");
     let models = folder.join(forecast.text("models").unwrap_or_else(|| "models".into()));
     forecast.finish();
+    let web = web::web(root, folder, &mut notes);
+    let assistant = web::assistant(root, folder);
     let later = later::check(root).into_iter();
     notes.extend(
         later.map(|section| format!("[{section}] is checked but not used by this version")),
@@ -204,6 +212,8 @@ fn believe(root: &Section<'_>, folder: &Path, text: &str) -> Config {
         mqtt,
         central,
         notify,
+        web,
+        assistant,
         models,
         tariff: Arc::new(tariff),
         schedule,

@@ -174,6 +174,11 @@ impl<'a> Section<'a> {
         tables.collect()
     }
 
+    /// Knows a key without looking at it.
+    pub fn touch(&self, key: &str) {
+        self.asked.borrow_mut().insert(key.to_owned());
+    }
+
     /// All keys of the section, for one whose keys are data.
     pub fn keys(&self) -> Vec<String> {
         self.table.map_or_else(Vec::new, |table| {

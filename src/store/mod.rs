@@ -18,6 +18,7 @@ pub mod outbox;
 mod outbox_model;
 pub mod outgoing;
 pub mod predictions;
+pub mod question;
 pub mod ranges;
 mod readings;
 mod rerun;
