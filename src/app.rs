@@ -39,6 +39,7 @@ use crate::{
         writer::{Handle, Writer},
     },
     sync::Centre,
+    web::Web,
 };
 
 /// How long to wait before the store is tried again after a failure, s.
@@ -292,6 +293,18 @@ impl Daemon {
                 home_assistant: HomeAssistant::of(config),
             };
             tasks.push(("mqtt", tokio::spawn(publisher.run())));
+        }
+        if config.web.is_some() {
+            let web = Web {
+                config: config.clone(),
+                handle: self.handle.clone(),
+                committed: self.committed.clone(),
+                stopping: stopping.clone(),
+                forecasts: forecasts.clone(),
+                advice: advice.clone(),
+                clock: self.clock,
+            };
+            tasks.push(("web", tokio::spawn(web.run())));
         }
         if let Some(central) = config.central.clone() {
             let centre = Centre {

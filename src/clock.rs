@@ -50,6 +50,14 @@ impl Clock {
         }
     }
 
+    /// Seconds of this clock in a real one.
+    pub fn speed(&self) -> f64 {
+        match self {
+            Self::Wall => 1.0,
+            Self::Fast { speed, .. } => *speed,
+        }
+    }
+
     /// The running minute.
     pub fn minute(&self) -> Minute {
         self.now_s().div_euclid(60)

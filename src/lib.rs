@@ -42,6 +42,7 @@ pub mod sync;
 
 // What people look at and ask.
 pub mod assistant;
+pub mod web;
 
 // The program around it.
 pub mod app;

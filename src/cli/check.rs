@@ -2,10 +2,14 @@
 
 use std::{os::unix::fs::PermissionsExt, path::Path};
 
+use anyhow::ensure;
 use serde_json::json;
 
 use super::{ConfigFile, print_json, print_text};
-use crate::forecast::models::{Change, Models};
+use crate::{
+    forecast::models::{Change, Models},
+    web::{access::passwords::Users, listen::Certificate},
+};
 
 /// Check a config file: every fault at once, nothing touched
 #[derive(clap::Args)]
@@ -45,7 +49,7 @@ impl Check {
             }
         }
         let folder = config.store.parent().filter(|folder| !folder.exists());
-        anyhow::ensure!(
+        ensure!(
             folder.is_none(),
             "the folder of storage.path, {}, does not exist",
             folder.unwrap_or(&config.store).display()
@@ -56,12 +60,31 @@ impl Check {
                 .iter()
                 .flat_map(|(certificate, key)| [certificate, key]);
             for file in mqtt.password_file.iter().chain(&mqtt.ca_file).chain(client) {
-                anyhow::ensure!(
+                ensure!(
                     file.exists(),
                     "a file that [mqtt] names, {}, does not exist",
                     file.display()
                 );
             }
+        }
+        if let Some(web) = &config.web {
+            if let Some(passwords) = &web.password_file {
+                Users::new(passwords.clone()).verify()?;
+            }
+            if let Some((certificate, key)) = &web.tls {
+                Certificate::load(certificate, key)?;
+            }
+        }
+        if let Some(key) = config
+            .assistant
+            .as_ref()
+            .and_then(|it| it.key_file.as_ref())
+        {
+            ensure!(
+                key.exists(),
+                "the file that [assistant] names, {}, does not exist",
+                key.display()
+            );
         }
         if let Some(notify) = &config.notify {
             for file in notify
@@ -69,7 +92,7 @@ impl Check {
                 .iter()
                 .chain(&notify.webhook_ca_file)
             {
-                anyhow::ensure!(
+                ensure!(
                     file.exists(),
                     "a file that [notify] names, {}, does not exist",
                     file.display()

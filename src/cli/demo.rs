@@ -41,6 +41,9 @@ pub struct Demo {
     /// Port of the demo's MQTT broker on this machine; another free one is taken when it is in use
     #[arg(long, default_value_t = 1883)]
     port: u16,
+    /// Port of the dashboard on this machine; another free one is taken when it is in use
+    #[arg(long, default_value_t = 8080)]
+    web_port: u16,
     /// Days of history to load first
     #[arg(long, default_value_t = 21, value_parser = clap::value_parser!(u32).range(1..=730))]
     days: u32,
@@ -83,10 +86,13 @@ impl Demo {
             "watch = [\"exports\"]",
             "watch = [\"exports\"]\nscan_interval_s = 0.5\ndelivery_delay_min = 3",
         );
-        config.push_str(&format!("\n[mqtt]\nurl = \"mqtt://127.0.0.1:{port}\"\n"));
+        let web_port = free_port(self.web_port, "the dashboard")?;
+        config.push_str(&format!(
+            "\n[mqtt]\nurl = \"mqtt://127.0.0.1:{port}\"\n\n[web]\nlisten = \"127.0.0.1:{web_port}\"\n"
+        ));
         std::fs::write(&config_path, &config)?;
         let config = Config::load(&config_path)?;
-        self.introduce(&folder.path, port)?;
+        self.introduce(&folder.path, port, web_port)?;
 
         let clock = Clock::fast(now_min * 60, self.speed);
         let stop = Arc::new(AtomicBool::new(false));
@@ -108,7 +114,7 @@ impl Demo {
         ended
     }
 
-    fn introduce(&self, folder: &Path, port: u16) -> anyhow::Result<()> {
+    fn introduce(&self, folder: &Path, port: u16, web_port: u16) -> anyhow::Result<()> {
         let folder = folder.display();
         let program = std::env::args()
             .next()
@@ -116,6 +122,7 @@ impl Demo {
         say(&format!(
             "A simulated pump station runs {} times as fast as real time; its historian writes into\n  {folder}/exports\n\
              The daemon reads it into {folder}/pumphouse.db and publishes on mqtt://127.0.0.1:{port}\n\n\
+             The dashboard:\n  http://127.0.0.1:{web_port}\n\n\
              Try, in another terminal:\n  \
              mosquitto_sub -p {port} -v -t 'pumphouse/v1/demo/alerts/#'    the state of each alert\n  \
              mosquitto_sub -p {port} -v -t 'pumphouse/v1/demo/events'      every change, as it happens\n  \
@@ -180,20 +187,24 @@ impl Drop for Folder {
     }
 }
 
-/// Starts the broker on the port wished, or on a free one.
-fn start_broker(wished: u16) -> anyhow::Result<u16> {
+/// The port wished, or a free one.
+fn free_port(wished: u16, what: &str) -> anyhow::Result<u16> {
     let free = |port: u16| {
         TcpListener::bind((Ipv4Addr::LOCALHOST, port)).and_then(|listener| listener.local_addr())
     };
     let port = free(wished)
         .or_else(|_| free(0))
-        .context("no free port for the broker")?
+        .with_context(|| format!("no free port for {what}"))?
         .port();
-    if port != wished {
-        say(&format!(
-            "Port {wished} is in use; the broker takes {port}."
-        ))?;
+    if port != wished && wished != 0 {
+        say(&format!("Port {wished} is in use; {what} takes {port}."))?;
     }
+    Ok(port)
+}
+
+/// Starts the broker on the port wished, or on a free one.
+fn start_broker(wished: u16) -> anyhow::Result<u16> {
+    let port = free_port(wished, "the broker")?;
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let config: rumqttd::Config = toml::from_str(&format!(
         "id = 0\n\

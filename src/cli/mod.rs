@@ -13,6 +13,7 @@ mod forecast;
 mod ingest;
 mod models;
 mod notify;
+mod password;
 mod plan;
 pub use simulate::simulated_config;
 mod rules;
@@ -66,6 +67,7 @@ enum Verb {
     Rules(rules::Rules),
     Alarms(alarms::Alarms),
     Notify(notify::Notify),
+    Password(password::Password),
     Verify(verify::Verify),
     Resync(verify::Resync),
     Central(central::CentralOffice),
@@ -102,6 +104,7 @@ pub fn main() -> ExitCode {
         Verb::Rules(verb) => verb.run(),
         Verb::Alarms(verb) => verb.run(),
         Verb::Notify(verb) => verb.run(),
+        Verb::Password(verb) => verb.run(),
         Verb::Verify(verb) => verb.run(),
         Verb::Resync(verb) => verb.run(),
         Verb::Central(verb) => verb.run(),

@@ -388,6 +388,18 @@ pub struct RuleBook {
     pub settings: Vec<Settings>,
 }
 
+impl RuleBook {
+    /// A threshold in force, by the code of its rule and its key.
+    pub fn limit(&self, code: &str, key: &str) -> Option<f64> {
+        let rule = index_of(code)?;
+        let place = CATALOGUE[rule]
+            .limits
+            .iter()
+            .position(|limit| limit.key == key)?;
+        Some(self.settings[rule].limits[place])
+    }
+}
+
 impl Default for RuleBook {
     fn default() -> Self {
         let settings = CATALOGUE

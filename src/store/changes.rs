@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use anyhow::Context;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Store, ranges::Ranges};
+use super::{Store, look::series::sum_up, ranges::Ranges};
 
 /// Ranges of a table that one transaction may leave; more are joined.
 const RANGES_MAX: usize = 16;
@@ -229,6 +229,9 @@ impl Changes {
             };
             ranges.coarsen(RANGES_MAX);
             for (first, last) in ranges.iter() {
+                if table == Synced::Readings {
+                    sum_up(connection, first, last)?;
+                }
                 let mut from = first;
                 while from <= last {
                     let until = last.min(from + table.span_max() - table.unit());

@@ -12,6 +12,7 @@ mod cursor_model;
 mod files;
 pub mod journal;
 pub mod kpis;
+pub mod look;
 pub mod operators;
 pub mod outbox;
 #[cfg(test)]
@@ -25,6 +26,7 @@ mod rerun;
 pub mod reserve;
 pub mod runs;
 pub mod savings;
+pub mod sessions;
 pub mod states;
 mod tables;
 pub mod view;
@@ -63,6 +65,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/sqlite/0003_forecasts.sql")),
     M::up(include_str!("../../migrations/sqlite/0004_schedule.sql")),
     M::up(include_str!("../../migrations/sqlite/0005_savings.sql")),
+    M::up(include_str!("../../migrations/sqlite/0006_dashboard.sql")),
 ];
 
 /// The store, open for writing.

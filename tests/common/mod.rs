@@ -3,6 +3,7 @@
 
 pub mod binary;
 pub mod boxclock;
+pub mod browser;
 pub mod certificates;
 pub mod csv;
 pub mod cuts;
@@ -10,6 +11,7 @@ pub mod disk;
 pub mod expected;
 pub mod gateway;
 pub mod hook;
+pub mod http;
 pub mod killing;
 pub mod ledger;
 pub mod mosquitto;

@@ -218,9 +218,24 @@ impl Folder {
 
     #[cfg(feature = "demo-broker")]
     pub fn demo(&self, port: u16) -> Daemon {
+        self.demo_with(&[
+            "--days",
+            "2",
+            "--port",
+            &port.to_string(),
+            "--web-port",
+            "0",
+        ])
+    }
+
+    /// Runs the demo with arguments of the test's own.
+    #[cfg(feature = "demo-broker")]
+    pub fn demo_with(&self, arguments: &[&str]) -> Daemon {
         let log = File::create(self.folder.path().join("log")).expect("a log");
         let process = Command::new(env!("CARGO_BIN_EXE_pumphouse"))
-            .args(["demo", "--days", "2", "--port", &port.to_string(), "--dir"])
+            .arg("demo")
+            .args(arguments)
+            .arg("--dir")
             .arg(self.folder.path().join("demo"))
             .stderr(log)
             .stdout(Stdio::null())
