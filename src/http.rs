@@ -57,6 +57,11 @@ impl Secret {
     pub fn blank(&self, text: &str) -> String {
         text.replace(&self.0, "…")
     }
+
+    /// Its length, bytes.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
 }
 
 /// How an address is spoken to: answers of any status are answers, and authorities are read anew from `ca_file`, or from the
