@@ -12,6 +12,7 @@ pub mod gateway;
 pub mod hook;
 pub mod killing;
 pub mod ledger;
+pub mod model_server;
 pub mod mosquitto;
 pub mod mounting;
 pub mod panel;
