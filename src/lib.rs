@@ -49,6 +49,7 @@ pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod http;
 pub mod logging;
 pub mod simulate;
 mod steps;

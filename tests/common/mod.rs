@@ -14,6 +14,7 @@ pub mod hook;
 pub mod http;
 pub mod killing;
 pub mod ledger;
+pub mod model_server;
 pub mod mosquitto;
 pub mod mounting;
 pub mod panel;
