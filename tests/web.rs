@@ -99,6 +99,7 @@ fn everything_that_is_documented_answers() {
                 "{path} without what it needs: {}",
                 answer.body
             );
+            assert!(answer.json()["error"].is_string(), "{path}");
         }
     }
     assert!(asked > 20, "{asked}");

@@ -3,6 +3,7 @@
 //! Exit codes: 0 fine; 1 failed at run time; 2 wrong usage; 78 bad config.
 
 mod alarms;
+mod ask;
 mod central;
 mod check;
 #[cfg(feature = "demo-broker")]
@@ -63,6 +64,7 @@ enum Verb {
     Status(status::Status),
     Forecast(forecast::ForecastVerb),
     Plan(plan::PlanVerb),
+    Ask(ask::Ask),
     Models(models::ModelsVerb),
     Rules(rules::Rules),
     Alarms(alarms::Alarms),
@@ -100,6 +102,7 @@ pub fn main() -> ExitCode {
         Verb::Status(verb) => verb.run(),
         Verb::Forecast(verb) => verb.run(),
         Verb::Plan(verb) => verb.run(),
+        Verb::Ask(verb) => verb.run(),
         Verb::Models(verb) => verb.run(),
         Verb::Rules(verb) => verb.run(),
         Verb::Alarms(verb) => verb.run(),

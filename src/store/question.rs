@@ -21,7 +21,7 @@ use std::{
 
 use anyhow::Context;
 use rusqlite::{
-    Connection, ErrorCode, OpenFlags, ffi,
+    Connection, ErrorCode, OpenFlags,
     hooks::{AuthAction, AuthContext, Authorization},
     limits::Limit,
     types::ValueRef,
@@ -55,8 +55,10 @@ const COPIES_MAX: u64 = 2_000_000;
 /// The longest text or row that SQLite makes, bytes. One call of `instr` takes as long as the product of two texts: of this
 /// length some 10 ms, and some calls fit between two looks at the clock.
 const TEXT_BYTES_MAX: i32 = 100_000;
-/// Memory that SQLite may take while a question runs, bytes.
-const MEMORY_BYTES_MAX: i64 = 40 << 20;
+/// How much the process may grow while a question runs, bytes.
+const MEMORY_BYTES_MAX: u64 = 40 << 20;
+/// Between two looks at that: the kernel is asked each time.
+const BETWEEN_WEIGHINGS: Duration = Duration::from_millis(2);
 /// Instructions between two looks at clock and memory: each may make a text of [`TEXT_BYTES_MAX`].
 const STEPS_BETWEEN_LOOKS: i32 = 50;
 /// The longest message of SQLite or sqlparser that is handed on, characters: they quote the SQL.
@@ -331,19 +333,25 @@ impl Guard {
             }))?;
         let (stopped, time) = (cause.clone(), self.limits.time);
         let memory_max = memory_bytes() + MEMORY_BYTES_MAX;
+        let mut weighed = Instant::now();
         // Ends what reads little and takes for ever, or makes much of little: no limit of SQLite's does.
         self.connection.progress_handler(
             STEPS_BETWEEN_LOOKS,
             Some(move || {
-                if Instant::now() >= deadline {
+                let now = Instant::now();
+                if now >= deadline {
                     note(&stopped, Refusal::Time(time));
-                    true
-                } else if memory_bytes() > memory_max {
-                    note(&stopped, Refusal::Memory);
-                    true
-                } else {
-                    false
+                    return true;
                 }
+                let is_due = now - weighed >= BETWEEN_WEIGHINGS;
+                if is_due {
+                    weighed = now;
+                }
+                let is_heavy = is_due && memory_bytes() > memory_max;
+                if is_heavy {
+                    note(&stopped, Refusal::Memory);
+                }
+                is_heavy
             }),
         )
     }
@@ -443,10 +451,12 @@ fn note(cause: &Cause, refusal: Refusal) {
         .get_or_insert(refusal);
 }
 
-/// What SQLite has taken of memory in this process, bytes.
-fn memory_bytes() -> i64 {
-    // SAFETY: it takes nothing, and reads a counter under a lock of its own. SQLite is initialised: a connection is open.
-    unsafe { ffi::sqlite3_memory_used() }
+/// What this process takes of memory, bytes; 0 where the kernel does not say.
+fn memory_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = resident.and_then(|text| text.trim().split(' ').next()?.parse::<u64>().ok());
+    kilobytes.unwrap_or(0) << 10
 }
 
 /// Whether a statement may do what SQLite is about to do for it; `names` are its common table expressions.

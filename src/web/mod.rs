@@ -79,6 +79,8 @@ pub struct Shared {
     stopping: watch::Receiver<bool>,
     handle: Handle,
     clock: Clock,
+    /// Whose turn it is to ask.
+    questions: Semaphore,
 }
 
 impl Web {
@@ -126,6 +128,7 @@ impl Web {
             stopping: self.stopping.clone(),
             handle: self.handle.clone(),
             clock: self.clock,
+            questions: Semaphore::new(1),
         });
         let telling = tokio::spawn(live::tell(shared.clone(), self.committed.clone(), told));
         let scheme = if web.tls.is_some() { "https" } else { "http" };

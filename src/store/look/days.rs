@@ -4,7 +4,7 @@ use rusqlite::params;
 use serde_json::{Value, json};
 
 use super::{Look, Stretch};
-use crate::calendar::date_text;
+use crate::calendar::{Minute, date_text};
 
 impl Look {
     /// The days of a stretch with their sums and KPIs, oldest first.
@@ -76,9 +76,23 @@ impl Look {
         )?)
     }
 
-    /// First and last minute with a row, UTC s; null before there is one.
+    /// First and last minute with a row; `None` before there is one.
+    pub fn ends(&self) -> anyhow::Result<Option<(Minute, Minute)>> {
+        let sql = "SELECT (SELECT min(ts) FROM readings_wide), (SELECT max(ts) FROM readings_wide)";
+        let ends: (Option<i64>, Option<i64>) = self
+            .connection
+            .query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(ends
+            .0
+            .zip(ends.1)
+            .map(|(first, last)| (first / 60, last / 60)))
+    }
+
+    /// The same as JSON, UTC s; null before there is one.
     pub fn range(&self) -> anyhow::Result<Value> {
-        let range = self.record("SELECT (SELECT min(ts) FROM readings_wide) AS first_ts, (SELECT max(ts) FROM readings_wide) AS last_ts", [])?;
-        Ok(json!({ "first_ts": range["first_ts"], "last_ts": range["last_ts"] }))
+        let ends = self.ends()?;
+        Ok(
+            json!({ "first_ts": ends.map(|ends| ends.0 * 60), "last_ts": ends.map(|ends| ends.1 * 60) }),
+        )
     }
 }

@@ -18,7 +18,11 @@ use axum::{
 };
 use serde_json::json;
 
-use super::{Shared, api::Problem, listen::Peer};
+use super::{
+    Shared,
+    api::{Body, Problem},
+    listen::Peer,
+};
 use crate::{clock::Clock, store::writer::Handle};
 use passwords::{Attempts, Users};
 use sessions::Sessions;
@@ -236,7 +240,7 @@ pub struct Login {
 pub async fn log_in(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(Peer(peer)): ConnectInfo<Peer>,
-    Json(login): Json<Login>,
+    Body(login): Body<Login>,
 ) -> Result<Response, Problem> {
     let access = &shared.access;
     let Some(users) = &access.users else {

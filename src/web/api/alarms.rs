@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use axum::{
     Extension, Json,
-    extract::{Path, Query, State},
+    extract::{Path, State},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Answer, Period, Problem};
+use super::{Answer, Body, Params, Period, Problem};
 use crate::{
     calendar::Calendar,
     rules::{CATALOGUE, register::REGISTER},
@@ -28,7 +28,7 @@ const NAME_MAX: usize = 64;
 const COMMENT_MAX: usize = 500;
 
 /// `GET /alerts`.
-pub async fn list(State(shared): State<Arc<Shared>>, Query(filter): Query<Filter>) -> Answer {
+pub async fn list(State(shared): State<Arc<Shared>>, Params(filter): Params<Filter>) -> Answer {
     Ok(Json(
         shared.looks.ask(move |look| look.alerts(&filter)).await?,
     ))
@@ -54,7 +54,7 @@ pub async fn held(State(shared): State<Arc<Shared>>) -> Answer {
 }
 
 /// `GET /alarms/load`.
-pub async fn load(State(shared): State<Arc<Shared>>, Query(period): Query<Period>) -> Answer {
+pub async fn load(State(shared): State<Arc<Shared>>, Params(period): Params<Period>) -> Answer {
     let stretch = period.stretch()?;
     let found = shared
         .looks
@@ -97,7 +97,7 @@ pub async fn act(
     State(shared): State<Arc<Shared>>,
     Extension(visitor): Extension<Visitor>,
     Path((event_id, verb)): Path<(String, String)>,
-    Json(said): Json<Said>,
+    Body(said): Body<Said>,
 ) -> Answer {
     if visitor.role < Role::Operator {
         return Err(Problem::Forbidden(

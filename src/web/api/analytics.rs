@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Query, State},
-};
+use axum::{Json, extract::State};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Answer, Period, Problem};
+use super::{Answer, Params, Period, Problem};
 use crate::{
     store::look::series::{POINTS, is_series},
     web::Shared,
@@ -28,7 +25,7 @@ pub struct SeriesOf {
 }
 
 /// `GET /series`.
-pub async fn series(State(shared): State<Arc<Shared>>, Query(of): Query<SeriesOf>) -> Answer {
+pub async fn series(State(shared): State<Arc<Shared>>, Params(of): Params<SeriesOf>) -> Answer {
     let SeriesOf {
         from,
         until,
@@ -61,28 +58,28 @@ pub async fn series(State(shared): State<Arc<Shared>>, Query(of): Query<SeriesOf
 }
 
 /// `GET /sessions`.
-pub async fn sessions(State(shared): State<Arc<Shared>>, Query(period): Query<Period>) -> Answer {
+pub async fn sessions(State(shared): State<Arc<Shared>>, Params(period): Params<Period>) -> Answer {
     let stretch = period.stretch()?;
     let found = shared.looks.ask(move |look| look.sessions(stretch)).await?;
     Ok(Json(json!({ "sessions": found })))
 }
 
 /// `GET /days`.
-pub async fn days(State(shared): State<Arc<Shared>>, Query(period): Query<Period>) -> Answer {
+pub async fn days(State(shared): State<Arc<Shared>>, Params(period): Params<Period>) -> Answer {
     let stretch = period.stretch()?;
     let found = shared.looks.ask(move |look| look.days(stretch)).await?;
     Ok(Json(json!({ "days": found })))
 }
 
 /// `GET /hours`.
-pub async fn hours(State(shared): State<Arc<Shared>>, Query(period): Query<Period>) -> Answer {
+pub async fn hours(State(shared): State<Arc<Shared>>, Params(period): Params<Period>) -> Answer {
     let stretch = period.stretch()?;
     let found = shared.looks.ask(move |look| look.hours(stretch)).await?;
     Ok(Json(json!({ "hours": found })))
 }
 
 /// `GET /totals`.
-pub async fn totals(State(shared): State<Arc<Shared>>, Query(period): Query<Period>) -> Answer {
+pub async fn totals(State(shared): State<Arc<Shared>>, Params(period): Params<Period>) -> Answer {
     let stretch = period.stretch()?;
     Ok(Json(
         shared.looks.ask(move |look| look.totals(stretch)).await?,
@@ -90,7 +87,7 @@ pub async fn totals(State(shared): State<Arc<Shared>>, Query(period): Query<Peri
 }
 
 /// `GET /health`.
-pub async fn health(State(shared): State<Arc<Shared>>, Query(period): Query<Period>) -> Answer {
+pub async fn health(State(shared): State<Arc<Shared>>, Params(period): Params<Period>) -> Answer {
     let stretch = period.stretch()?;
     let found = shared.looks.ask(move |look| look.health(stretch)).await?;
     Ok(Json(json!({ "health": found })))

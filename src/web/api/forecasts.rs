@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Query, State},
-};
+use axum::{Json, extract::State};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Answer, Period, Problem};
+use super::{Answer, Params, Period, Problem};
 use crate::{
     forecast::{
         manifest::Target,
@@ -52,7 +49,7 @@ pub struct Past {
 }
 
 /// `GET /forecasts/past`.
-pub async fn past(State(shared): State<Arc<Shared>>, Query(past): Query<Past>) -> Answer {
+pub async fn past(State(shared): State<Arc<Shared>>, Params(past): Params<Past>) -> Answer {
     let Past {
         from,
         until,
@@ -83,7 +80,7 @@ pub async fn past(State(shared): State<Arc<Shared>>, Query(past): Query<Past>) -
 /// `GET /models/performance`.
 pub async fn performance(
     State(shared): State<Arc<Shared>>,
-    Query(period): Query<Period>,
+    Params(period): Params<Period>,
 ) -> Answer {
     let stretch = period.stretch()?;
     let found = shared

@@ -2,6 +2,7 @@
 
 mod alarms;
 mod analytics;
+mod ask;
 mod forecasts;
 pub mod now;
 pub mod openapi;
@@ -11,11 +12,12 @@ use std::sync::Arc;
 
 use axum::{
     Extension, Json, Router,
-    http::{StatusCode, header},
+    extract::{FromRequest, FromRequestParts, Query, Request},
+    http::{StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{Shared, access::Visitor};
@@ -80,6 +82,34 @@ impl IntoResponse for Problem {
     }
 }
 
+/// A request's parameters; what is wrong with them is told like any other problem.
+pub struct Params<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Query::from_request_parts(parts, state).await {
+            Ok(Query(params)) => Ok(Self(params)),
+            Err(wrong) => Err(Problem::Wrong(wrong.body_text())),
+        }
+    }
+}
+
+/// A request's body.
+pub struct Body<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        match Json::from_request(request, state).await {
+            Ok(Json(body)) => Ok(Self(body)),
+            Err(wrong) => Err(Problem::Wrong(wrong.body_text())),
+        }
+    }
+}
+
 /// An answer.
 pub type Answer = Result<Json<Value>, Problem>;
 
@@ -138,6 +168,8 @@ pub fn router() -> Router<Arc<Shared>> {
         .route("/schedule", get(schedule::newest))
         .route("/plans", get(schedule::plans))
         .route("/savings", get(schedule::savings))
+        .route("/assistant", get(ask::assistant))
+        .route("/ask", post(ask::ask))
         .method_not_allowed_fallback(async || {
             (
                 StatusCode::METHOD_NOT_ALLOWED,

@@ -217,6 +217,12 @@ const ROUTES: &[Route] = &[
         parameters: &[MOST],
     },
     Route {
+        path: "/assistant",
+        does: "Who answers questions",
+        answers: "examples, and engine: the language model behind the built-in questions, null without one.",
+        parameters: &[],
+    },
+    Route {
         path: "/savings",
         does: "What advice saved, day by day",
         answers: "days: rows of savings_daily.",
@@ -245,6 +251,7 @@ pub async fn document(State(shared): State<Arc<Shared>>) -> Json<Value> {
             json!({ "post": action(does) }),
         );
     }
+    paths.insert("/ask".into(), json!({ "post": question() }));
     Json(json!({
         "openapi": "3.1.0",
         "info": {
@@ -291,12 +298,9 @@ fn operation(route: &Route) -> Value {
 }
 
 fn action(does: &str) -> Value {
-    let csrf = json!({
-        "name": "x-csrf-token", "in": "header", "required": true, "description": "csrf of /session", "schema": { "type": "string" },
-    });
     json!({
         "summary": does,
-        "parameters": [event_id(), csrf],
+        "parameters": [event_id(), csrf()],
         "requestBody": { "required": true, "content": { "application/json": { "schema": {
             "type": "object",
             "properties": {
@@ -306,6 +310,25 @@ fn action(does: &str) -> Value {
             },
         } } } },
         "responses": responses("It is done, and in the journal.", "application/json"),
+    })
+}
+
+fn question() -> Value {
+    json!({
+        "summary": "A question in plain language",
+        "parameters": [csrf()],
+        "requestBody": { "required": true, "content": { "application/json": { "schema": {
+            "type": "object",
+            "required": ["question"],
+            "properties": { "question": { "type": "string", "maxLength": 500 } },
+        } } } },
+        "responses": responses("text, refused, sql, rows (columns, rows, cut), show (how the rows are best shown), engine.", "application/json"),
+    })
+}
+
+fn csrf() -> Value {
+    json!({
+        "name": "x-csrf-token", "in": "header", "required": true, "description": "csrf of /session", "schema": { "type": "string" },
     })
 }
 

@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Query, State},
-};
+use axum::{Json, extract::State};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Answer;
+use super::{Answer, Params};
 use crate::{publish::schedule::payload, web::Shared};
 
 /// Most rows of a list.
@@ -48,7 +45,7 @@ impl Most {
 }
 
 /// `GET /plans`.
-pub async fn plans(State(shared): State<Arc<Shared>>, Query(most): Query<Most>) -> Answer {
+pub async fn plans(State(shared): State<Arc<Shared>>, Params(most): Params<Most>) -> Answer {
     let most = most.or(50);
     Ok(Json(
         json!({ "plans": shared.looks.ask(move |look| look.plans(most)).await? }),
@@ -56,7 +53,7 @@ pub async fn plans(State(shared): State<Arc<Shared>>, Query(most): Query<Most>) 
 }
 
 /// `GET /savings`.
-pub async fn savings(State(shared): State<Arc<Shared>>, Query(most): Query<Most>) -> Answer {
+pub async fn savings(State(shared): State<Arc<Shared>>, Params(most): Params<Most>) -> Answer {
     let most = most.or(60);
     Ok(Json(
         json!({ "days": shared.looks.ask(move |look| look.savings(most)).await? }),
