@@ -207,7 +207,7 @@ impl Daemon {
                     let before = self.config.clone();
                     self.reload();
                     let now = &self.config;
-                    let carried = |of: &Config| (of.mqtt.clone(), of.central.clone(), of.notify.clone(), of.models.clone(), of.plant.peak.clone(), of.tariff.clone(), of.schedule.clone());
+                    let carried = |of: &Config| (of.mqtt.clone(), of.central.clone(), of.notify.clone(), of.models.clone(), of.plant.peak.clone(), of.tariff.clone(), of.schedule.clone(), of.web.clone(), of.assistant.clone(), of.plant.rules.clone());
                     if carried(now) != carried(&before) {
                         carriers.stop().await;
                         carriers = self.carry();

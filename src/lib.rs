@@ -3,18 +3,18 @@
 //! ```text
 //!  exports ─► historian ─► derive ─► rules ─► rollups ─► store ─┬► sync ────► the central office's PostgreSQL
 //!             lines,       columns   raise,   sessions,  SQLite, ├► publish ─► panels, over MQTT
-//!             minutes      of a row  resolve  hours, …   outbox  └► notify ──► people, through a webhook or a command
-//!                         └──────── station ────────┘
+//!             minutes      of a row  resolve  hours, …   outbox  ├► notify ──► people, through a webhook or a command
+//!                         └──────── station ────────┘            └► web ─────► people's browsers, with the assistant
 //! ```
 //!
 //! The picture has the modules in the order in which a minute of data goes through them; `pipeline` feeds the station and
 //! hands what comes of it to the store, and `app` starts and stops it all.
 //!
 //! *Invariants.*
-//! - `derive`, `rules`, `rollups`, `station`, `row`, `plant`, `tariff` and `schedule` but its worker are pure: no I/O, no clock, no randomness.
+//! - `derive`, `rules`, `rollups`, `station`, `row`, `plant`, `tariff`, `assistant::intents` and `schedule` but its worker are pure: no I/O, no clock, no randomness.
 //! - A row is stored before anything about it leaves the box, and its file's position is stored with it.
 //! - Evaluating a minute twice changes nothing: the tables are a function of the set of records.
-//! - Only `store` speaks SQLite, only `sync` PostgreSQL, only `publish` MQTT, only `notify` calls people.
+//! - Only `store` speaks SQLite, only `sync` PostgreSQL, only `publish` MQTT, only `notify` calls people, only `web` serves them.
 //! - Nothing here can write to a PLC.
 
 #![warn(missing_docs)]

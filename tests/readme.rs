@@ -41,7 +41,7 @@ fn the_readmes_commands_exist() {
     assert!(read(".ci/run").contains("tests/run"));
     for verb in [
         "demo", "run", "ingest", "check", "status", "rules", "alarms", "verify", "resync",
-        "central", "notify", "simulate", "forecast", "plan", "models",
+        "central", "notify", "simulate", "forecast", "plan", "models", "ask", "password",
     ] {
         let help = Command::new(env!("CARGO_BIN_EXE_pumphouse"))
             .args([verb, "--help"])
@@ -65,6 +65,8 @@ fn every_module_of_the_architecture_notes_exists() {
         "notify",
         "forecast",
         "schedule",
+        "web",
+        "assistant",
         "config",
         "simulate",
         "cli",
@@ -91,7 +93,13 @@ fn pure_modules_name_no_io_and_no_clock() {
         source.join("forecast/trees.rs"),
         source.join("tariff.rs"),
     ];
-    for folder in ["derive", "rules", "rollups", "schedule"] {
+    for folder in [
+        "derive",
+        "rules",
+        "rollups",
+        "schedule",
+        "assistant/intents",
+    ] {
         let files = fs::read_dir(source.join(folder)).expect("a folder");
         let files = files.map(|entry| entry.expect("a file").path());
         pure.extend(files.filter(|file| {
