@@ -8,6 +8,8 @@
 //! *Invariants.* Whatever writes the SQL, it runs behind the guard of `store::question`: one SELECT over listed tables, for
 //! reading only, within bounds of time, rows and size. An answer shows the SQL that its figures come from.
 
+pub mod intents;
+
 use serde::Serialize;
 
 use crate::store::question::Rows;

@@ -1,0 +1,425 @@
+//! How the station is: now, or at a moment.
+
+use super::{
+    Shaped, Understood,
+    asked::Asked,
+    dates::{told_minute, told_text},
+    figure::whose,
+    measures::{Column, Measure},
+    say::{self, Cells},
+    sources::{Scope, Source},
+};
+use crate::{
+    assistant::Show,
+    calendar::text,
+    tags::{PUMPS, pump_name},
+};
+
+/// The newest row.
+const NEWEST: &str = "ts = (SELECT max(ts) FROM readings_wide)";
+
+/// Questions about the present state, and about the pumps at a moment.
+pub(super) fn shape(asked: &Asked) -> Shaped {
+    let words = &asked.words;
+    let moment = asked
+        .periods
+        .first()
+        .filter(|period| period.is_moment)
+        .map(|period| period.from);
+    let is_now = words.any(&[
+        "now",
+        "currently",
+        "right now",
+        "at the moment",
+        "current",
+        "present",
+        "presently",
+        "live",
+        "at present",
+    ]);
+    let no_period = asked.periods.is_empty();
+    let present = no_period
+        && (is_now
+            || words.begins(&["is", "are"])
+            || words.any(&["is", "are"]) && !words.any(&["when", "is there"]));
+    if moment.is_none()
+        && !present
+        && !(no_period
+            && words.any(&[
+                "status",
+                "state",
+                "overview",
+                "condition",
+                "summary",
+                "situation",
+            ]))
+    {
+        return None;
+    }
+    if asked.limit.is_some() || asked.group.is_some() {
+        return None;
+    }
+    if let Some(state) = running(asked, moment) {
+        return Some(Ok(state));
+    }
+    if moment.is_some() {
+        return None;
+    }
+    if asked.measures.is_empty() && asked.rank.is_none() && asked.fold.is_none() {
+        let asks = words.any(&[
+            "how",
+            "status",
+            "state",
+            "overview",
+            "condition",
+            "summary",
+            "situation",
+            "everything",
+            "what",
+            "going",
+        ]);
+        return match asked.one_pump() {
+            Some(pump) if asks => Some(Ok(pump_state(pump))),
+            None if asks
+                && !asked.each_pump
+                && words.unknown().is_empty()
+                && asked.periods.is_empty()
+                && says_station(asked) =>
+            {
+                Some(Ok(station_state()))
+            }
+            _ => None,
+        };
+    }
+    let measure = asked.measure()?;
+    let gauge = matches!(
+        measure.column,
+        "level_pct" | "flow_m3h" | "power_kw" | "pumps_on" | "flow_per_pump_m3h"
+    );
+    let ratio = is_now && matches!(measure.column, "kwh_per_m3");
+    if asked.each_pump || asked.fold.is_some() || asked.rank.is_some() || !(gauge || ratio) {
+        return None;
+    }
+    if super::series::shape(asked).is_some() && !is_now {
+        return None;
+    }
+    Some(Ok(value_now(asked, measure)))
+}
+
+/// "How is it?" is about the station; "what is it?" is about nothing.
+fn says_station(asked: &Asked) -> bool {
+    asked.words.any(&[
+        "station",
+        "plant",
+        "site",
+        "system",
+        "status",
+        "state",
+        "overview",
+        "condition",
+        "summary",
+        "situation",
+        "everything",
+        "going",
+        "going on",
+        "pump",
+    ])
+}
+
+/// Which pumps run, or whether one does.
+fn running(asked: &Asked, moment: Option<i64>) -> Option<Understood> {
+    let words = &asked.words;
+    let runs = words.any(&[
+        "running",
+        "run",
+        "on",
+        "operating",
+        "active",
+        "working",
+        "in operation",
+        "off",
+        "idle",
+        "stopped",
+        "standing",
+        "switched on",
+        "started",
+    ]);
+    let how = words.any(&["how long", "since when"]);
+    if how && runs && moment.is_none() {
+        return asked.one_pump().map(running_since);
+    }
+    let of_pumps = asked.pumps.len() == 1
+        || asked.pumps.is_empty() && words.any(&["pump", "which", "what", "anything"]);
+    let other = asked.measure().is_some_and(|measure| {
+        !matches!(measure.column, "run_min" | "pumps_on" | "starts" | "stops")
+    });
+    let fits = runs && of_pumps && !other && asked.rank.is_none() && asked.fold.is_none() && !how;
+    let asks = words.begins(&["is", "are", "was", "were"])
+        || words.any(&["which", "what", "how many pump", "show", "list", "state"]);
+    if !fits
+        || !asks
+        || words.any(&[
+            "when",
+            "how often",
+            "how many start",
+            "total",
+            "number of start",
+        ])
+    {
+        return None;
+    }
+    let columns: Vec<String> = (0..PUMPS)
+        .map(|pump| pump_name(pump).to_lowercase() + "_onoff")
+        .collect();
+    let at = match moment {
+        Some(minute) => format!(
+            "ts BETWEEN unixepoch('{at}') - 86400 AND unixepoch('{at}') + 86400 AND timestamp = '{at}' ORDER BY ts LIMIT 1",
+            at = text(minute)
+        ),
+        None => NEWEST.into(),
+    };
+    let sql = format!(
+        "SELECT timestamp, {}, pumps_on_count FROM readings_wide WHERE {at}",
+        columns.join(", ")
+    );
+    let one = asked.one_pump();
+    let off = words.any(&["off", "idle", "stopped", "standing", "not running"]);
+    Some(Understood::new(
+        sql,
+        if one.is_some() {
+            Show::Sentence
+        } else {
+            Show::Table
+        },
+        move |rows| {
+            if rows.rows.is_empty() {
+                return match moment {
+                    Some(minute) => format!("There is no row for {}.", told_minute(minute)),
+                    None => "There are no data yet.".into(),
+                };
+            }
+            let at = told_text(rows.text(0, "timestamp"));
+            let is_on = |pump: usize| rows.number(0, &columns[pump]).map(|on| on == 1.0);
+            let (verb, plural) = if moment.is_some() {
+                ("was", "were")
+            } else {
+                ("is", "are")
+            };
+            if let Some(pump) = one {
+                return match is_on(pump) {
+                    Some(on) => {
+                        let not = if on { "" } else { " not" };
+                        let yes = if on != off { "Yes" } else { "No" };
+                        format!("{yes}: {} {verb}{not} running at {at}.", pump_name(pump))
+                    }
+                    None => format!(
+                        "Whether {} {verb} running at {at} is not known.",
+                        pump_name(pump)
+                    ),
+                };
+            }
+            let found: Vec<String> = (0..PUMPS)
+                .filter(|pump| is_on(*pump) == Some(!off))
+                .map(|pump| pump_name(pump).into())
+                .collect();
+            let doing = if off { "standing still" } else { "running" };
+            match found.len() {
+                0 => format!("No pump {verb} {doing} at {at} (0 of 6)."),
+                1 => format!("{} {verb} {doing} at {at} (1 of 6).", found[0]),
+                count => format!(
+                    "{} {plural} {doing} at {at} ({count} of 6).",
+                    say::list(&found)
+                ),
+            }
+        },
+    ))
+}
+
+fn running_since(pump: usize) -> Understood {
+    let name = pump_name(pump);
+    let sql = format!(
+        "SELECT start_time, end_time, status, duration_min, \
+         (SELECT max(ts) FROM readings_wide) / 60 - start_ts / 60 AS minutes FROM pump_sessions WHERE pump = '{name}' ORDER BY id DESC LIMIT 1"
+    );
+    Understood::sentence(sql, move |rows| {
+        let start = told_text(rows.text(0, "start_time"));
+        match (
+            rows.text(0, "status"),
+            rows.number(0, "minutes"),
+            rows.number(0, "duration_min"),
+        ) {
+            ("running", Some(minutes), _) => format!(
+                "{name} has been running for {}, since {start}.",
+                say::span(minutes)
+            ),
+            ("completed", _, Some(minutes)) => {
+                format!(
+                    "{name} is not running; it last ran for {}, until {}.",
+                    say::span(minutes),
+                    told_text(rows.text(0, "end_time"))
+                )
+            }
+            _ => format!("{name} has never run."),
+        }
+    })
+}
+
+/// The newest known value.
+fn value_now(asked: &Asked, measure: &'static Measure) -> Understood {
+    let scope = asked.scope(measure);
+    let query = asked.query(measure, measure.usual, scope.clone(), &asked.today());
+    let columns = if matches!(scope, Scope::One(_)) {
+        measure.pump
+    } else {
+        measure.station
+    };
+    let row = columns
+        .iter()
+        .find(|(source, _)| *source == Source::Minutes)
+        .map_or("NULL".into(), |(source, column)| match column {
+            Column::Ratio(part, by) => format!(
+                "1.0 * {} / nullif({}, 0)",
+                query.row(*source, part),
+                query.row(*source, by)
+            ),
+            // A pump that stands draws nothing, rather than an unknown power.
+            _ if measure.column == "power_kw" => match scope {
+                Scope::One(pump) => format!("p{}_kwh", pump + 1),
+                _ => "total_kw".into(),
+            },
+            Column::Gauge(mean, ..) => query.row(*source, mean),
+            Column::Amount(part) => query.row(*source, part),
+        });
+    let sql = format!(
+        "SELECT timestamp, {row} AS {} FROM readings_wide WHERE {row} IS NOT NULL ORDER BY ts DESC LIMIT 1",
+        measure.column
+    );
+    let context = asked.context.clone();
+    Understood::sentence(sql, move |rows| match rows.number(0, measure.column) {
+        Some(value) => {
+            let at = told_text(rows.text(0, "timestamp"));
+            format!(
+                "The {}{} is {}, as of {at}.",
+                measure.name,
+                whose(&scope),
+                say::figure(measure, value, &context)
+            )
+        }
+        None => format!("Nothing is known of the {} yet.", measure.name),
+    })
+}
+
+/// Whether a condition holds at the newest known value.
+pub(super) fn held_now(
+    asked: &Asked,
+    measure: &'static Measure,
+    condition: String,
+    told: String,
+) -> Option<Understood> {
+    let query = asked.query(measure, measure.usual, asked.scope(measure), &asked.today());
+    let columns = if matches!(query.scope, Scope::One(_)) {
+        measure.pump
+    } else {
+        measure.station
+    };
+    let (source, column) = columns.iter().find(|(source, column)| {
+        *source == Source::Minutes && matches!(column, Column::Gauge(..))
+    })?;
+    let row = query.row(*source, query.part(*column));
+    let sql = format!(
+        "SELECT timestamp, value, {condition} AS held FROM (SELECT ts, timestamp, {row} AS value FROM readings_wide) \
+         WHERE value IS NOT NULL ORDER BY ts DESC LIMIT 1"
+    );
+    let (scope, context) = (query.scope.clone(), asked.context.clone());
+    Some(Understood::sentence(sql, move |rows| {
+        let Some(value) = rows.number(0, "value") else {
+            return format!("Nothing is known of the {} yet.", measure.name);
+        };
+        let held = rows.number(0, "held") == Some(1.0);
+        let (yes, not) = if held { ("Yes", "") } else { ("No", " not") };
+        let at = told_text(rows.text(0, "timestamp"));
+        format!(
+            "{yes}: the {}{} is {},{not} {told}, as of {at}.",
+            measure.name,
+            whose(&scope),
+            say::figure(measure, value, &context)
+        )
+    }))
+}
+
+fn station_state() -> Understood {
+    let on: Vec<String> = (0..PUMPS)
+        .map(|pump| format!("p{}_onoff", pump + 1))
+        .collect();
+    let sql = format!(
+        "SELECT timestamp, hlt_pct, fit101_per_hr AS flow_m3h, total_kw, {}, \
+         (SELECT count(*) FROM alerts_log WHERE resolved = 0) AS open_alerts, \
+         (SELECT count(*) FROM alerts_log WHERE resolved = 0 AND severity = 'CRITICAL') AS open_critical \
+         FROM readings_wide WHERE {NEWEST}",
+        on.join(", ")
+    );
+    Understood::new(sql, Show::Table, move |rows| {
+        if rows.rows.is_empty() {
+            return "There are no data yet.".into();
+        }
+        let running: Vec<String> = (0..PUMPS)
+            .filter(|pump| rows.number(0, &on[*pump]) == Some(1.0))
+            .map(|pump| pump_name(pump).into())
+            .collect();
+        let pumps = match running.len() {
+            0 => "no pump is running".into(),
+            1 => format!("{} is running", running[0]),
+            _ => format!("{} are running", say::list(&running)),
+        };
+        let known = |column: &str, unit: &str| {
+            rows.number(0, column).map_or("unknown".into(), |value| {
+                format!("{} {unit}", say::number(value, 1))
+            })
+        };
+        let critical = rows.number(0, "open_critical").unwrap_or(0.0);
+        let alerts = say::plural(rows.number(0, "open_alerts").unwrap_or(0.0), "alert");
+        let at = told_text(rows.text(0, "timestamp"));
+        format!(
+            "At {at} the tank level is {}, the flow {} and the power {}; {pumps}; {alerts} open, {critical} of them critical.",
+            known("hlt_pct", "%"),
+            known("flow_m3h", "m³/h"),
+            known("total_kw", "kW")
+        )
+    })
+}
+
+fn pump_state(pump: usize) -> Understood {
+    let (name, number) = (pump_name(pump), pump + 1);
+    let sql = format!(
+        "SELECT timestamp, p{number}_onoff AS is_on, p{number}_kwh AS power_kw, \
+         (SELECT health_score FROM pump_health WHERE pump = '{name}' ORDER BY date DESC LIMIT 1) AS health_score, \
+         (SELECT total_runtime_min FROM pump_health WHERE pump = '{name}' ORDER BY date DESC LIMIT 1) AS run_min, \
+         (SELECT count(*) FROM alerts_log WHERE resolved = 0 AND pump = '{name}') AS open_alerts FROM readings_wide WHERE {NEWEST}"
+    );
+    Understood::new(sql, Show::Table, move |rows| {
+        if rows.rows.is_empty() {
+            return "There are no data yet.".into();
+        }
+        let state = match rows.number(0, "is_on") {
+            Some(1.0) => "is running",
+            Some(_) => "is not running",
+            None => "is in an unknown state",
+        };
+        let power = rows
+            .number(0, "power_kw")
+            .map_or(String::new(), |kw| format!(" at {} kW", say::number(kw, 1)));
+        let health = rows
+            .number(0, "health_score")
+            .map_or(String::new(), |score| {
+                format!("; its health score is {}", say::number(score, 1))
+            });
+        let run = rows.number(0, "run_min").map_or(String::new(), |minutes| {
+            format!("; it ran for {} today", say::span(minutes))
+        });
+        let alerts = say::plural(rows.number(0, "open_alerts").unwrap_or(0.0), "alert");
+        format!(
+            "{name} {state}{power}, as of {}{run}{health}; {alerts} open.",
+            told_text(rows.text(0, "timestamp"))
+        )
+    })
+}
