@@ -184,7 +184,8 @@ pub(super) fn newest(asked: &Asked, chosen: &Chosen, first: bool) -> Understood 
         let which = if first { "first" } else { "last" };
         let pump = match rows.text(0, "pump") {
             "" => String::new(),
-            pump => format!(" of {pump}"),
+            _ if !whose.is_empty() => String::new(),
+            pump => format!(", of {pump}"),
         };
         let end = match (rows.number(0, "resolved"), rows.number(0, "duration_min")) {
             (Some(0.0), _) => "it is still open".into(),
@@ -193,7 +194,7 @@ pub(super) fn newest(asked: &Asked, chosen: &Chosen, first: bool) -> Understood 
         };
         let message = rows.text(0, "message").trim_end_matches('.');
         format!(
-            "The {which} {name}{pump} was at {}: {message} ({}); {end}.",
+            "The {which} {name}{whose} was at {}{pump}: {message} ({}); {end}.",
             told_text(rows.text(0, "timestamp")),
             rows.text(0, "rule")
         )
@@ -326,20 +327,25 @@ pub(super) fn by_rule(asked: &Asked, chosen: &Chosen) -> Understood {
     };
     Understood::new(sql, show, move |rows| {
         let pairs = rows.pairs("rule", "alerts");
-        let told = |(code, count): &(String, f64)| {
+        let told = |code: &str| {
             let title = super::topics::rule(code).map_or("", |rule| rule.name);
-            format!("{code} “{title}” with {}", say::plural(*count, "alert"))
+            format!("{code} “{title}”")
         };
-        let Some(first) = pairs.first() else {
+        let Some((first, count)) = pairs.first() else {
             return format!("There was no {name}{whose} {}.", period.told());
         };
-        let next = pairs
-            .get(1)
-            .map_or(String::new(), |pair| format!("; then {}", told(pair)));
+        let next = pairs.get(1).map_or(String::new(), |(next, count)| {
+            format!(
+                "; then {} with {}",
+                told(next),
+                say::plural(*count, "alert")
+            )
+        });
         let most = if least { "least" } else { "most" };
+        let count = say::plural(*count, "alert");
         format!(
-            "{} was raised {most} often{whose} {}{next}.",
-            told(first).replace(" with ", ": "),
+            "{} was raised {most} often{whose} {}: {count}{next}.",
+            told(first),
             period.told()
         )
     })

@@ -110,7 +110,7 @@ pub(super) fn shape(asked: &Asked) -> Shaped {
         || code.is_some()
         || asks_rules
         || vague
-        || severity.is_some() && open_ones
+        || severity.is_some() && (open_ones || asked.measures.is_empty())
         || topic.is_some_and(|topic| topic.is_plain))
     {
         return None;
@@ -169,6 +169,8 @@ fn asked_of(asked: &Asked, chosen: Chosen) -> Option<Understood> {
         "lasted",
         "how much time",
         "downtime",
+        "total time",
+        "outage time",
     ]);
     let last_one = words.any(&[
         "last",
@@ -201,6 +203,7 @@ fn asked_of(asked: &Asked, chosen: Chosen) -> Option<Understood> {
         "rule fired",
         "most frequent",
         "most common",
+        "top alert",
         "rule",
     ]) && (asked.rank.is_some()
         || words.any(&[
@@ -265,6 +268,8 @@ fn measured(asked: &Asked, chosen: &Chosen) -> Option<Understood> {
             &period(&of_alerts),
         );
         mean_of_buckets(&of_alerts, query, Group::Day)
+    } else if asked.each_pump && asked.rank.is_none() && asked.words.any(&["last", "latest"]) {
+        return None;
     } else if asked.each_pump || asked.pumps.len() > 1 {
         let pumps = asked.pumps.clone();
         ranking(&of_alerts, measure("alerts"), &period(&of_alerts), pumps)
@@ -301,7 +306,9 @@ impl Understood {
                     .split("alerts")
                     .map(|part| part.replace("alert", &one))
                     .collect();
-                parts.join(&many)
+                parts
+                    .join(&many)
+                    .replace("Alerts ", &format!("{} ", say::sentence(&many)))
             });
         }
         self

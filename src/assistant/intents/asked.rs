@@ -10,7 +10,7 @@ use super::{
     when,
     words::{Words, number, ordinal, stem},
 };
-use crate::tags::PUMPS;
+use crate::{calendar::DAY_MIN, tags::PUMPS};
 
 /// Words that name a measure only where nothing else does.
 const WEAK: &[&str] = &[
@@ -101,6 +101,8 @@ pub(super) struct Asked<'a> {
     pub(super) each_pump: bool,
     /// What it asks for, the surest first.
     pub(super) measures: Vec<&'static Measure>,
+    /// How many of them are named without doubt.
+    pub(super) sure: usize,
     /// How values become one.
     pub(super) fold: Option<Fold>,
     /// Which end of an order.
@@ -123,7 +125,7 @@ impl<'a> Asked<'a> {
         let pumps = pumps(&mut words)?;
         let (group, which) = group(&mut words);
         let periods = when::periods(&mut words, context.first)?;
-        let measures = measures(&words, limit.as_ref());
+        let (measures, sure) = measures(&words, limit.as_ref());
         let mut asked = Self {
             context,
             each_pump: each_pump(&words, &pumps),
@@ -133,12 +135,19 @@ impl<'a> Asked<'a> {
             periods,
             pumps,
             measures,
+            sure,
             group,
             which,
             limit,
             only: None,
         };
         asked.prefer();
+        if asked
+            .measure()
+            .is_some_and(|measure| measure.column == "pumps_on")
+        {
+            asked.each_pump = false;
+        }
         Ok(asked)
     }
 
@@ -177,6 +186,15 @@ impl<'a> Asked<'a> {
                 && !words.any(&["ran longest"])
             {
                 "run_length_min"
+            } else if of("energy_kwh")
+                && words.has("much power")
+                && words.any(&["draw", "drew", "drawing", "now", "is", "are"])
+            {
+                "power_kw"
+            } else if (of("metered_cost") || words.any(&["money", "cost"]))
+                && words.any(&["save", "saved", "saving"])
+            {
+                "saved_cost"
             } else {
                 return;
             };
@@ -190,9 +208,14 @@ impl<'a> Asked<'a> {
 
     /// The period, or one that fits where none is said.
     pub(super) fn period_or(&self, usual: impl FnOnce(&Self) -> Period) -> Period {
-        let ever = self
-            .words
-            .any(&["ever", "all time", "in all", "so far recorded", "on record"]);
+        let ever = self.words.any(&[
+            "ever",
+            "all time",
+            "in total",
+            "in all",
+            "so far recorded",
+            "on record",
+        ]);
         let fallback = || if ever { self.all() } else { usual(self) };
         self.periods.first().cloned().unwrap_or_else(fallback)
     }
@@ -244,6 +267,8 @@ impl<'a> Asked<'a> {
     /// The newest days, today among them.
     pub(super) fn last_days(&self, count: i64) -> Period {
         let today = self.words.today();
+        let all = today - self.context.first.div_euclid(DAY_MIN) + 1;
+        let count = count.min(all.max(1));
         Period {
             is_open: true,
             ..Period::days(
@@ -347,30 +372,30 @@ fn each_pump(words: &Words, pumps: &[usize]) -> bool {
     if !pumps.is_empty() {
         return false;
     }
-    let said = words.any(&[
-        "which pump",
-        "what pump",
-        "each pump",
-        "every pump",
-        "per pump",
-        "by pump",
-        "all pump",
-        "all six pump",
-        "which of the pump",
-        "which one",
-        "pump by pump",
-        "each of the pump",
-        "pump ranking",
-        "rank the pump",
-        "compare pump",
-        "compare the pump",
-        "all the pump",
-        "rank pump",
-        "which pump's",
-        "any pump",
-        "individual pump",
-        "compare all pump",
-    ]);
+    let said = words.begins(&["who"])
+        || words.any(&[
+            "which pump",
+            "what pump",
+            "each pump",
+            "every pump",
+            "per pump",
+            "by pump",
+            "all pump",
+            "all six pump",
+            "which of the pump",
+            "which one",
+            "pump by pump",
+            "each of the pump",
+            "pump ranking",
+            "rank the pump",
+            "compare pump",
+            "compare the pump",
+            "all the pump",
+            "rank pump",
+            "any pump",
+            "individual pump",
+            "compare all pump",
+        ]);
     let superlative = rank(words).is_some() || words.any(&["longest", "shortest"]);
     let total = words.any(&[
         "total",
@@ -626,12 +651,17 @@ fn takes(words: &Words, phrase: &str, group: Group) -> bool {
     };
     let end = place + phrase.split(' ').count();
     let ago = words.word(end) == "ago";
+    // "This week with last week" is a comparison.
+    let named = matches!(
+        words.before(place),
+        "this" | "last" | "past" | "previous" | "current" | "next"
+    );
     let hours = group == Group::Hour && words.raw(end - 1) == "hours" && phrase == "peak hour";
-    !ago && !hours
+    !ago && !hours && !named
 }
 
 /// The measures that a question names: longer phrases first, and what they cover names nothing else.
-fn measures(words: &Words, limit: Option<&Limit>) -> Vec<&'static Measure> {
+fn measures(words: &Words, limit: Option<&Limit>) -> (Vec<&'static Measure>, usize) {
     let mut found: Vec<(usize, usize, &'static str, &'static Measure)> = Vec::new();
     for measure in MEASURES {
         for phrase in measure.words {
@@ -659,6 +689,7 @@ fn measures(words: &Words, limit: Option<&Limit>) -> Vec<&'static Measure> {
     sure.sort_by_key(|(place, _)| *place);
     weak.sort_by_key(|(place, measure)| (WEAK_LAST.contains(&measure.column), *place));
     let mut measures: Vec<&'static Measure> = Vec::new();
+    let certain: Vec<&str> = sure.iter().map(|(_, measure)| measure.column).collect();
     let of_unit = limit
         .and_then(|limit| limit.measure)
         .filter(|_| sure.is_empty())
@@ -669,7 +700,11 @@ fn measures(words: &Words, limit: Option<&Limit>) -> Vec<&'static Measure> {
             measures.push(measure);
         }
     }
-    measures
+    let count = measures
+        .iter()
+        .filter(|measure| certain.contains(&measure.column))
+        .count();
+    (measures, count)
 }
 
 /// Of two weak words these count for less.

@@ -48,6 +48,8 @@ pub(super) fn is_unit(word: &str) -> bool {
 pub(super) fn range_at(words: &Words, place: usize, first: LocalMinute) -> Found<Piece> {
     let now_end = words.now() + 1;
     match words.word(place) {
+        // "The difference between today and yesterday" is a comparison.
+        "between" if compares(words, place) => None,
         "between" | "from" => two_ends(words, place, 1).or_else(|| {
             (words.word(place) == "from")
                 .then(|| open_end(words, place))
@@ -72,6 +74,11 @@ pub(super) fn range_at(words: &Words, place: usize, first: LocalMinute) -> Found
         }),
         _ => two_ends(words, place, 0),
     }
+}
+
+fn compares(words: &Words, place: usize) -> bool {
+    let compares = |word: &str| matches!(word, "difference" | "compare" | "comparison" | "change");
+    (0..place).any(|place| compares(words.word(place)))
 }
 
 /// `from 1 March` alone: up to now.

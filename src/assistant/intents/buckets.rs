@@ -29,7 +29,10 @@ pub(super) fn shape(asked: &Asked) -> Shaped {
         None => (extreme && adds_up && measure.column != "run_length_min").then_some(Group::Day),
     };
     let wanted = wanted?;
-    let period = asked.period_or(|asked| asked.last_days(30));
+    let period = asked.period_or(|asked| match wanted {
+        Group::Week | Group::Month => asked.all(),
+        _ => asked.last_days(30),
+    });
     if period.is_moment {
         return None;
     }
@@ -42,6 +45,9 @@ fn measured(asked: &Asked) -> Option<&'static Measure> {
         asked.words.any(&["busiest", "quietest", "busy", "quiet"]) && asked.pumps.is_empty();
     match asked.measure() {
         Some(found) if found.column == "run_min" && busiest => Some(measure("flow_m3h")),
+        None if matches!(asked.group, Some(Group::Hour | Group::HourOfDay)) && asked.which => {
+            Some(measure("flow_m3h"))
+        }
         None if asked.which && busiest => Some(measure("flow_m3h")),
         found => found,
     }
@@ -116,6 +122,25 @@ fn super_of(
         let what = what_of(measure, fold, least, word);
         let told = bucket(group, first);
         let figure = say::figure(measure, *value, &context);
+        let tied = pairs.iter().take_while(|(_, other)| other == value).count();
+        if tied > 1 {
+            let all: Vec<String> = pairs[..tied.min(3)]
+                .iter()
+                .map(|(key, _)| bucket(group, key))
+                .collect();
+            let more = if tied > 3 { " and others" } else { "" };
+            let joined = if tied > 3 {
+                all.join(", ")
+            } else {
+                say::list(&all)
+            };
+            return format!(
+                "{}{more} had the {what}{}: {figure} each, {}.",
+                say::sentence(&joined),
+                whose(&scope),
+                period.told()
+            );
+        }
         let next = pairs.get(1).map_or(String::new(), |(next, value)| {
             format!(
                 "; then {} with {}",
@@ -176,14 +201,10 @@ fn fold(asked: &Asked, measure: &Measure) -> Fold {
     if measure.is_amount() || is_ratio(measure) {
         return measure.usual;
     }
-    let of_extremes = measure.column == "level_pct"
-        || asked.words.has("peak") && !asked.words.any(&["peak hour"]);
     let cyclic = asked
         .group
         .is_some_and(|group| group.is_cyclic() || group == Group::Hour);
-    extreme
-        .filter(|_| of_extremes && !cyclic)
-        .unwrap_or(Fold::Mean)
+    extreme.filter(|_| !cyclic).unwrap_or(Fold::Mean)
 }
 
 /// The SELECT of a group, and the table that it reads.

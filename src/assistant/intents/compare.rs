@@ -57,6 +57,9 @@ pub(super) fn shape(asked: &Asked) -> Shaped {
     {
         return of_pumps(asked).map(Ok);
     }
+    if let Some(summary) = summary(asked) {
+        return Some(Ok(summary));
+    }
     let second = match asked.periods.as_slice() {
         [_, second, ..] => second.clone(),
         [only] if compares && !asked.each_pump && !asked.which => counterpart(asked, only)?,
@@ -76,6 +79,59 @@ pub(super) fn shape(asked: &Asked) -> Shaped {
         Some(measure) => of_periods(asked, measure, newer, older).map(Ok),
         None => overview(asked, newer, older).map(Ok),
     }
+}
+
+/// The main figures of one period.
+fn summary(asked: &Asked) -> Option<Understood> {
+    let [period] = asked.periods.as_slice() else {
+        return None;
+    };
+    let words = &asked.words;
+    let asks = words.any(&[
+        "happened",
+        "happen",
+        "summary",
+        "overview",
+        "report",
+        "summarise",
+        "summarize",
+        "how was",
+        "how were",
+        "how did",
+    ]);
+    let other = asked.rank.is_some()
+        || asked.fold.is_some()
+        || asked.group.is_some()
+        || asked.limit.is_some();
+    if !asks || other || !asked.measures.is_empty() || !asked.pumps.is_empty() || period.is_moment {
+        return None;
+    }
+    let values = OVERVIEW.iter().filter_map(|column| {
+        let measure = measure(column);
+        let (sql, _) = value_of(asked, measure, measure.usual, period)?;
+        Some(format!("{sql} AS {column}"))
+    });
+    let sql = format!("SELECT {}", values.collect::<Vec<_>>().join(", "));
+    let (context, period) = (asked.context.clone(), period.clone());
+    Some(Understood::new(sql, Show::Table, move |rows| {
+        if say::is_outside(&period, &context) {
+            return say::nothing("station", &period, &context);
+        }
+        let told = OVERVIEW.iter().filter_map(|column| {
+            let measure = measure(column);
+            let figure = say::figure(measure, rows.number(0, column)?, &context);
+            Some(if measure.is_count() {
+                figure
+            } else {
+                format!("{} {figure}", measure.name)
+            })
+        });
+        format!(
+            "{}: {}.",
+            say::sentence(&period.told()),
+            told.collect::<Vec<_>>().join(", ")
+        )
+    }))
 }
 
 /// What a single period is compared with: the one before it, or the one that runs.
@@ -98,7 +154,7 @@ fn counterpart(asked: &Asked, period: &Period) -> Option<Period> {
 }
 
 /// The SELECT of one figure, as a value in another one.
-fn value_of(
+pub(super) fn value_of(
     asked: &Asked,
     measure: &'static Measure,
     fold: Fold,
@@ -164,13 +220,19 @@ fn of_periods(
         } else {
             ""
         };
-        let name = if measure.is_count() {
-            say::many(measure.name)
-        } else {
-            measure.name.into()
-        };
+        if measure.is_count() {
+            return format!(
+                "There were {}{} {}, against {} {}{change}.{unfinished}",
+                figure(new),
+                whose(&scope),
+                newer.told(),
+                figure(old),
+                older.told()
+            );
+        }
         let text = format!(
-            "{fold}{name}{}: {} {}, {} {}{change}.{unfinished}",
+            "the {fold}{}{} was {} {}, against {} {}{change}.{unfinished}",
+            measure.name,
             whose(&scope),
             figure(new),
             newer.told(),
@@ -185,16 +247,16 @@ fn of_periods(
 fn change(old: f64, new: f64, points: bool) -> String {
     let more = if new >= old { "more" } else { "less" };
     if points {
-        return format!(", {} points {more}", say::number((new - old).abs(), 1));
+        return format!(": {} points {more}", say::number((new - old).abs(), 1));
     }
     if old == 0.0 {
         return String::new();
     }
     if new == old {
-        return ", which is the same".into();
+        return ": the same".into();
     }
     format!(
-        ", {} % {more}",
+        ": {} % {more}",
         say::number(100.0 * (new / old - 1.0).abs(), 1)
     )
 }

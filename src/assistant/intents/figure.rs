@@ -3,13 +3,14 @@
 use super::{
     NotUnderstood, Shaped, Understood,
     asked::{Asked, Rank},
+    compare::value_of,
     dates::{told_minute, told_text},
     measures::{Column, Fold, Measure},
     periods::Period,
     say::{self, Cells},
     sources::{Group, Query, Scope, Source},
 };
-use crate::tags::pump_name;
+use crate::{assistant::Show, tags::pump_name};
 
 /// A figure.
 pub(super) fn shape(asked: &Asked) -> Shaped {
@@ -17,10 +18,33 @@ pub(super) fn shape(asked: &Asked) -> Shaped {
     let period = asked.period_or(|asked| usual_period(asked, measure));
     let fold = fold(asked, measure);
     let scope = asked.scope(measure);
+    if asked.words.has("switching frequency") && asked.fold.is_none() {
+        let period = asked.period_or(|asked| asked.last_days(7));
+        let query = asked.query(measure, Fold::Total, scope, &period);
+        return mean_of_buckets(asked, query, Group::Day).map(Ok);
+    }
     if measure.station.is_empty() && measure.column == "counter_h" && scope == Scope::Station {
         return Some(Err(NotUnderstood::because(
             "the running hours on the counter are those of one pump; name it".into(),
         )));
+    }
+    if let Some(pump) = asked.one_pump().filter(|_| while_it_runs(asked)) {
+        return while_running(asked, measure, fold, &period, pump).map(Ok);
+    }
+    if asked.one_pump().is_some() && measure.pump.is_empty() {
+        let name = measure.name;
+        return Some(Err(NotUnderstood::because(format!(
+            "the {name} is the station's and not known of a single pump"
+        ))));
+    }
+    if let Some(ends) = low_and_high(asked, measure, &period) {
+        return Some(Ok(ends));
+    }
+    if asked.sure > 1
+        && !period.is_moment
+        && let Some(several) = several(asked, &period)
+    {
+        return Some(Ok(several));
     }
     let query = asked.query(measure, fold, scope, &period);
     if period.is_moment {
@@ -31,6 +55,110 @@ pub(super) fn shape(asked: &Asked) -> Shaped {
         (Column::Gauge(..), Fold::Min | Fold::Max) => extreme(asked, &query, source, column),
         (Column::Amount(_), Fold::Mean) => mean_of_buckets(asked, query, Group::Day)?,
         _ => folded(asked, &query, source, column),
+    }))
+}
+
+/// Whether only the minutes count in which a pump runs.
+fn while_it_runs(asked: &Asked) -> bool {
+    let words = &asked.words;
+    let joined = words.has("while") || words.has("when") && !words.begins(&["when"]);
+    joined && words.any(&["running", "ran", "run", "runs", "on", "operating"])
+}
+
+fn while_running(
+    asked: &Asked,
+    measure: &'static Measure,
+    fold: Fold,
+    period: &Period,
+    pump: usize,
+) -> Option<Understood> {
+    let mut query = asked.query(measure, fold, Scope::Station, period);
+    query.only = Some(format!("p{}_onoff = 1", pump + 1));
+    let (source, column) = query.source()?;
+    let mut understood = folded(asked, &query, source, column);
+    let said = understood.say;
+    understood.say = Box::new(move |rows| format!("While {} ran: {}", pump_name(pump), said(rows)));
+    Some(understood)
+}
+
+/// Lowest, mean and highest value, where both ends are asked for.
+fn low_and_high(asked: &Asked, measure: &'static Measure, period: &Period) -> Option<Understood> {
+    let words = &asked.words;
+    let both = words.any(&["min", "minimum", "lowest"])
+        && words.any(&["max", "maximum", "highest", "peak"]);
+    if !both && !words.any(&["range of"]) || period.is_moment {
+        return None;
+    }
+    let gauge = |fold| {
+        let query = asked.query(measure, fold, asked.scope(measure), period);
+        let (source, column) = query
+            .source()
+            .filter(|(_, column)| matches!(column, Column::Gauge(..)))?;
+        Some(format!(
+            "(SELECT {} FROM {} WHERE {})",
+            query.value(source, column),
+            query.from(source),
+            query.condition(source)
+        ))
+    };
+    let sql = format!(
+        "SELECT {} AS lowest, {} AS average, {} AS highest",
+        gauge(Fold::Min)?,
+        gauge(Fold::Mean)?,
+        gauge(Fold::Max)?
+    );
+    let (context, period, scope) = (asked.context.clone(), period.clone(), asked.scope(measure));
+    Some(Understood::new(sql, Show::Table, move |rows| {
+        let what = format!("{}{}", measure.name, whose(&scope));
+        let of = |column: &str| {
+            rows.number(0, column)
+                .map(|value| say::figure(measure, value, &context))
+        };
+        match (of("lowest"), of("average"), of("highest")) {
+            (Some(low), Some(mean), Some(high)) => {
+                format!(
+                    "The {what} was between {low} and {high} {}, {mean} on average.",
+                    period.told()
+                )
+            }
+            _ => say::nothing(&what, &period, &context),
+        }
+    }))
+}
+
+/// Several measures of one period.
+fn several(asked: &Asked, period: &Period) -> Option<Understood> {
+    let mut values = Vec::new();
+    let measures: Vec<&'static Measure> = asked.measures.iter().take(asked.sure).copied().collect();
+    for measure in &measures {
+        let (value, _) = value_of(asked, measure, fold(asked, measure), period)?;
+        values.push(format!("{value} AS {}", measure.column));
+    }
+    let folds: Vec<Fold> = measures
+        .iter()
+        .map(|measure| fold(asked, measure))
+        .collect();
+    let sql = format!("SELECT {}", values.join(", "));
+    let (context, period) = (asked.context.clone(), period.clone());
+    Some(Understood::new(sql, Show::Table, move |rows| {
+        let told = measures.iter().zip(&folds).map(|(measure, fold)| {
+            let which = match fold {
+                Fold::Max => "highest ",
+                Fold::Min => "lowest ",
+                Fold::Mean if says_average(measure) => "average ",
+                _ => "",
+            };
+            let figure = rows
+                .number(0, measure.column)
+                .map(|value| say::figure(measure, value, &context));
+            format!(
+                "{which}{} {}",
+                measure.name,
+                figure.unwrap_or_else(|| "unknown".into())
+            )
+        });
+        let told: Vec<String> = told.collect();
+        format!("{}: {}.", say::sentence(&period.told()), told.join("; "))
     }))
 }
 
@@ -226,16 +354,17 @@ pub(super) fn mean_of_buckets(asked: &Asked, mut query: Query, group: Group) -> 
         };
         let figure = say::figure(measure, value, &context);
         let buckets = say::plural(rows.number(0, "buckets").unwrap_or(0.0), group.column());
-        let name = if measure.is_count() {
-            say::many(measure.name)
-        } else {
-            measure.name.into()
-        };
+        let (each, told) = (group.column(), period.told());
+        if measure.is_count() {
+            return format!(
+                "There were {figure}{} a {each} on average {told}, over {buckets}.",
+                whose(&scope)
+            );
+        }
         format!(
-            "The average {name}{} was {figure} a {} {}, over {buckets}.",
-            whose(&scope),
-            group.column(),
-            period.told()
+            "The average {}{} was {figure} a {each} {told}, over {buckets}.",
+            measure.name,
+            whose(&scope)
         )
     }))
 }

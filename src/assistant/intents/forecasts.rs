@@ -57,6 +57,8 @@ pub(super) fn shape(asked: &Asked) -> Shaped {
         "next hour",
         "will",
         "upcoming",
+        "how long until",
+        "how long till",
         "coming hour",
         "coming day",
         "hour ahead",
@@ -334,22 +336,34 @@ fn crossing(asked: &Asked, target: Target, limit: Limit) -> Understood {
         ),
     };
     let sql = format!(
-        "SELECT for_time, value, lower, upper FROM ({}) WHERE {condition} ORDER BY for_time",
+        "SELECT count(*) AS forecasts, min(CASE WHEN {condition} THEN for_time END) AS first, min(value) AS lowest, max(value) AS highest FROM ({})",
         course_sql(target, &period, asked.context.now)
     );
-    Understood::new(sql, Show::Table, move |rows| {
-        match rows.number(0, "value") {
-            Some(value) => format!(
-                "Yes: the {} is forecast to be {told} first at {}, with {} {}.",
-                target.name,
-                told_text(rows.text(0, "for_time")),
-                say::number(value, 1),
-                target.unit
-            ),
-            None => format!(
-                "No: the {} is not forecast to be {told} {}.",
+    Understood::sentence(sql, move |rows| {
+        let ends = rows.number(0, "lowest").zip(rows.number(0, "highest"));
+        let Some((low, high)) = ends.filter(|_| rows.number(0, "forecasts") > Some(0.0)) else {
+            return format!(
+                "There is no forecast of the {} {}.",
                 target.name,
                 period.told()
+            );
+        };
+        let course = format!(
+            "it is forecast between {} and {} {}",
+            say::number(low, 1),
+            say::number(high, 1),
+            target.unit
+        );
+        match rows.text(0, "first") {
+            "" => format!(
+                "No: the {} is not forecast to be {told} {}; {course}.",
+                target.name,
+                period.told()
+            ),
+            at => format!(
+                "Yes: the {} is forecast to be {told} first at {}; {course}.",
+                target.name,
+                told_text(at)
             ),
         }
     })

@@ -17,7 +17,8 @@ pub(super) enum Fold {
     Total,
 }
 
-/// What a row of a table contributes. `{p}` stands for a pump's number, `{flow}` for the flow as far as it is possible.
+/// What a row of a table contributes. `{p}` stands for a pump's number, `{flow}` for the flow as far as it is possible,
+/// `{pct}` for what makes a raw level a share of the full tank.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Column {
     /// A state: mean, lowest and highest; empty where the table has none.
@@ -128,10 +129,14 @@ pub(super) static MEASURES: &[Measure] = &[
         decimals: 1,
         station: &[
             (Minutes, same("hlt_pct")),
-            (Hours, Gauge("avg_hlt", "", "")),
+            (Hours, Gauge("avg_hlt * {pct}", "", "")),
             (
                 Days,
-                Gauge("avg_hlt_level", "min_hlt_level", "max_hlt_level"),
+                Gauge(
+                    "avg_hlt_level * {pct}",
+                    "min_hlt_level * {pct}",
+                    "max_hlt_level * {pct}",
+                ),
             ),
         ],
         ..MEASURE
@@ -158,6 +163,10 @@ pub(super) static MEASURES: &[Measure] = &[
             (Hours, Gauge("avg_flow", "", "")),
             (Days, Gauge("avg_flow_per_hr", "", "peak_flow")),
         ],
+        pump: &[(
+            Minutes,
+            same("CASE WHEN p{p}_onoff = 1 THEN flow_per_pump END"),
+        )],
         ..MEASURE
     },
     Measure {
@@ -165,6 +174,10 @@ pub(super) static MEASURES: &[Measure] = &[
         name: "volume pumped",
         words: &[
             "volume",
+            "water consumption",
+            "water use",
+            "water used",
+            "consumption of water",
             "volume pumped",
             "water pumped",
             "pumped",
@@ -454,6 +467,12 @@ pub(super) static MEASURES: &[Measure] = &[
             "specific consumption",
             "energy per cubic m3",
             "consumption per m3",
+            "consumption per cubic m3",
+            "energy consumption per cubic m3",
+            "energy consumption per m3",
+            "energy use per m3",
+            "energy used per m3",
+            "electricity consumption per m3",
             "specific energy consumption",
             "energy per unit",
             "kwh per cubic m3",
@@ -480,6 +499,12 @@ pub(super) static MEASURES: &[Measure] = &[
             "efficiency",
             "efficient",
             "m3 per kwh",
+            "delivered per kwh",
+            "water delivered per kwh",
+            "pumped per kwh",
+            "volume per kwh",
+            "water per kwh",
+            "water pumped per kwh",
             "m3/kwh",
             "pump efficiency",
             "efficiently",
@@ -545,11 +570,6 @@ pub(super) static MEASURES: &[Measure] = &[
             "wear",
             "worn",
             "shape",
-            "best pump",
-            "worst pump",
-            "weakest pump",
-            "pump is worst",
-            "pump is best",
             "in the worst condition",
             "in the best condition",
             "pump condition",

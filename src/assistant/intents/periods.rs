@@ -139,8 +139,14 @@ impl Period {
         } else {
             ""
         };
+        // "In March 2025" says its dates.
+        let says_dates =
+            self.name.starts_with("in ") && self.name.ends_with(|c: char| c.is_ascii_digit());
+        let says_dates = says_dates && !self.name.contains("week");
         let mut text = if self.name.is_empty() {
             format!("{preposition} {dates}")
+        } else if says_dates && !self.is_open {
+            self.name.clone()
         } else {
             format!("{} ({dates}{so_far})", self.name)
         };

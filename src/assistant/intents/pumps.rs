@@ -103,7 +103,8 @@ pub(super) fn ranking(
         if found.is_empty() && (!measure.is_count() || say::is_outside(&period, &context)) {
             return say::nothing(&format!("{} of the pumps", measure.name), &period, &context);
         }
-        if measure.is_count() {
+        // A list of alerts names the pumps that have some.
+        if measure.is_count() && (measure.column != "alerts" || least) {
             add_missing(&mut found, &pumps);
         }
         sort(&mut found, least);
@@ -248,6 +249,9 @@ fn when_it_ran(asked: &Asked) -> Option<Understood> {
         return None;
     }
     let last = words.any(&["last", "latest", "most recent", "newest"]) || words.has("since when");
+    if asked.each_pump && last {
+        return Some(last_of_each());
+    }
     let first = words.any(&["first", "earliest"]);
     let period = asked.period_or(|asked| if last { asked.all() } else { asked.today() });
     let source = if stops && !starts {
@@ -318,4 +322,20 @@ fn when_it_ran(asked: &Asked) -> Option<Understood> {
             who_or = if pump.is_some() { &who } else { "Pumps" }
         )
     }))
+}
+
+/// When each pump last started.
+fn last_of_each() -> Understood {
+    let sql = "SELECT pump, max(start_time) AS start_time, end_time, duration_min FROM pump_sessions GROUP BY pump ORDER BY pump";
+    Understood::new(sql.to_owned(), Show::Table, |rows| {
+        let told = (0..rows.rows.len()).map(|row| {
+            let start = told_text(rows.text(row, "start_time"));
+            format!("{} at {start}", rows.text(row, "pump"))
+        });
+        let told: Vec<String> = told.collect();
+        if told.is_empty() {
+            return "No pump has run yet.".into();
+        }
+        format!("Last starts: {}.", told.join("; "))
+    })
 }

@@ -197,7 +197,7 @@ fn gaps(asked: &Asked) -> Understood {
         if last || longest {
             let which = if longest { "longest" } else { "last" };
             return format!(
-                "The {which} gap in the data {} was of {minutes}, between {from} and {to}.",
+                "The {which} gap {} was of {minutes}, between {from} and {to}.",
                 period.told()
             );
         }

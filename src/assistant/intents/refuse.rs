@@ -59,6 +59,11 @@ const PANEL: &[&str] = &[
 /// What is no matter of a pump station.
 const ELSEWHERE: &[&str] = &[
     "weather",
+    "median",
+    "percentile",
+    "deviation",
+    "variance",
+    "correlation",
     "joke",
     "poem",
     "news",
@@ -98,6 +103,27 @@ pub(super) fn not_for_us(question: &str, now: LocalMinute) -> Option<NotUndersto
     let words = Words::read(question, now);
     if words.len() == 0 {
         return Some(refused("nothing was asked"));
+    }
+    let greets = |word: &str| {
+        matches!(
+            word,
+            "hello"
+                | "hi"
+                | "hey"
+                | "help"
+                | "thanks"
+                | "thank"
+                | "you"
+                | "there"
+                | "good"
+                | "morning"
+                | "bye"
+        )
+    };
+    if (0..words.len()).all(|place| greets(words.raw(place))) {
+        return Some(refused(
+            "questions about this station's figures are answered here, in plain English",
+        ));
     }
     let polite = |word: &str| {
         matches!(

@@ -103,6 +103,7 @@ pub(super) fn figure(measure: &Measure, value: f64, context: &Context) -> String
         "h" => span(value),
         "%" => format!("{} %", number(value, measure.decimals)),
         "pumps" if value.fract() == 0.0 => plural(value, "pump"),
+        "pumps" => number(value, measure.decimals),
         "{currency}" => format!("{} {}", number(value, measure.decimals), context.currency),
         "{target}" => number(value, measure.decimals),
         unit => {

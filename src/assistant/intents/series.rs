@@ -21,23 +21,18 @@ const MINUTES_H: i64 = 6;
 pub(super) fn shape(asked: &Asked) -> Shaped {
     let words = &asked.words;
     let measure = asked.measure()?;
+    // A trend of efficiency is its slope, which is one figure.
+    let is_slope = measure.column == "efficiency_slope";
     let drawn = words.any(&[
         "plot",
         "chart",
         "graph",
         "curve",
-        "trend",
         "profile",
         "history",
-        "series",
         "over time",
-        "develop",
         "development",
-        "draw",
-    ]) && measure.column != "power_kw"
-        || words.any(&[
-            "plot", "chart", "graph", "curve", "trend", "profile", "history",
-        ]);
+    ]) || !is_slope && words.any(&["trend", "series", "develop"]);
     let shown = words.any(&["show", "display", "list", "give"])
         && asked.fold.is_none()
         && asked.rank.is_none();
@@ -45,10 +40,9 @@ pub(super) fn shape(asked: &Asked) -> Shaped {
     let is_mean = asked.fold == Some(Fold::Mean) && measure.is_amount();
     let period = asked.period_or(|asked| match asked.group {
         Some(Group::Day | Group::Weekday) => asked.last_days(30),
-        Some(Group::Week | Group::Month) => asked.last_days(92),
-        _ if measure.column == "efficiency_slope" || measure.column == "health_score" => {
-            asked.last_days(30)
-        }
+        Some(Group::Week | Group::Month) => asked.all(),
+        _ if words.has("profile") => asked.last_days(7),
+        _ if is_slope || measure.column == "health_score" => asked.last_days(30),
         _ => usual_period(asked, measure),
     });
     if period.is_moment {

@@ -9,6 +9,9 @@ use crate::{
     tags::{PUMPS, pump_name},
 };
 
+/// What makes a raw level a share of the full tank: as the newest row has it.
+const PCT: &str = "(SELECT hlt_pct / hlt101_output FROM readings_wide WHERE hlt101_output > 0 AND hlt_pct IS NOT NULL ORDER BY ts DESC LIMIT 1)";
+
 /// A table with a column of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {
@@ -255,6 +258,17 @@ impl Query {
             Scope::Station if !self.measure.station.is_empty() => self.measure.station,
             _ => self.measure.pump,
         };
+        // Whether a pump runs is known of minutes alone.
+        let by_pump = self
+            .only
+            .as_deref()
+            .is_some_and(|only| only.contains("_onoff"));
+        if by_pump {
+            return columns
+                .iter()
+                .find(|(source, _)| *source == Source::Minutes)
+                .copied();
+        }
         let usable = |(source, column): &&(Source, Column)| {
             self.is_fine_enough(*source) && !self.part(*column).is_empty()
         };
@@ -272,6 +286,10 @@ impl Query {
     /// Where a mean, lowest or highest value is best taken from: means of means are none where rows are missing, so minutes
     /// serve unless they are too many.
     fn preferred(&self) -> Source {
+        // Hours and days have the raw level, so that its share of the full tank is exact in minutes alone.
+        if self.measure.column == "level_pct" && !self.period.is_long() {
+            return Source::Minutes;
+        }
         match self.group {
             Some(Group::Hour | Group::HourOfDay) => Source::Hours,
             Some(_) => Source::Days,
@@ -307,7 +325,7 @@ impl Query {
             "CASE WHEN fit101_per_hr BETWEEN 0 AND {} THEN fit101_per_hr END",
             self.flow_max
         );
-        let template = template.replace("{flow}", &flow);
+        let template = template.replace("{flow}", &flow).replace("{pct}", PCT);
         if source.has_pumps() || !template.contains("{p}") {
             return template;
         }

@@ -42,6 +42,38 @@ pub(super) fn shape(asked: &Asked) -> Shaped {
         && (is_now
             || words.begins(&["is", "are"])
             || words.any(&["is", "are"]) && !words.any(&["when", "is there"]));
+    let been =
+        no_period && words.any(&["has", "have"]) && words.any(&["been", "how long", "since when"]);
+    if let Some(pump) = asked
+        .one_pump()
+        .filter(|_| been && words.any(&["running", "on", "operating"]))
+    {
+        return Some(Ok(running_since(pump)));
+    }
+    let what_goes_on = no_period
+        && words.any(&[
+            "going on",
+            "doing",
+            "happening",
+            "ok",
+            "okay",
+            "fine",
+            "alright",
+        ]);
+    if let Some(pump) = asked.one_pump().filter(|_| {
+        no_period && asked.measures.is_empty() && asked.rank.is_none() && asked.group.is_none()
+    }) {
+        if asked.fold.is_none()
+            && asked.limit.is_none()
+            && !words.any(&["alert", "compare", "than"])
+            && !running_words(asked)
+        {
+            return Some(Ok(pump_state(pump)));
+        }
+    }
+    if what_goes_on && asked.measures.is_empty() && asked.pumps.is_empty() {
+        return Some(Ok(station_state()));
+    }
     if moment.is_none()
         && !present
         && !(no_period
@@ -103,7 +135,68 @@ pub(super) fn shape(asked: &Asked) -> Shaped {
     if super::series::shape(asked).is_some() && !is_now {
         return None;
     }
-    Some(Ok(value_now(asked, measure)))
+    let moves = words.any(&[
+        "rising",
+        "falling",
+        "rise",
+        "fall",
+        "increase",
+        "decrease",
+        "dropping",
+        "increasing",
+        "decreasing",
+        "going up",
+        "going down",
+        "changing",
+    ]);
+    Some(Ok(if moves {
+        change_now(asked, measure)
+    } else {
+        value_now(asked, measure)
+    }))
+}
+
+/// Where the newest value is going: beside the one of half an hour before.
+fn change_now(asked: &Asked, measure: &'static Measure) -> Understood {
+    let query = asked.query(measure, measure.usual, Scope::Station, &asked.today());
+    let row = match query
+        .measure
+        .station
+        .iter()
+        .find(|(source, _)| *source == Source::Minutes)
+    {
+        Some((source, Column::Gauge(mean, ..))) => query.row(*source, mean),
+        _ => "NULL".into(),
+    };
+    let sql = format!(
+        "SELECT timestamp, {row} AS value, (SELECT {row} FROM readings_wide WHERE ts <= (SELECT max(ts) FROM readings_wide) - 1800 \
+         AND {row} IS NOT NULL ORDER BY ts DESC LIMIT 1) AS before FROM readings_wide WHERE {row} IS NOT NULL ORDER BY ts DESC LIMIT 1"
+    );
+    let context = asked.context.clone();
+    Understood::sentence(sql, move |rows| {
+        let (Some(value), Some(before)) = (rows.number(0, "value"), rows.number(0, "before"))
+        else {
+            return format!("Nothing is known of the {} yet.", measure.name);
+        };
+        let figure = |value: f64| say::figure(measure, value, &context);
+        let going = match value - before {
+            change if change.abs() < 0.05 => "steady",
+            change if change > 0.0 => "rising",
+            _ => "falling",
+        };
+        let at = told_text(rows.text(0, "timestamp"));
+        format!(
+            "The {} is {going}: {} as of {at}, {} half an hour before.",
+            measure.name,
+            figure(value),
+            figure(before)
+        )
+    })
+}
+
+/// Whether it asks of a pump's running.
+fn running_words(asked: &Asked) -> bool {
+    asked.words.any(&["on", "off", "standing", "switched on"])
 }
 
 /// "How is it?" is about the station; "what is it?" is about nothing.
@@ -407,6 +500,7 @@ fn pump_state(pump: usize) -> Understood {
         };
         let power = rows
             .number(0, "power_kw")
+            .filter(|_| state == "is running")
             .map_or(String::new(), |kw| format!(" at {} kW", say::number(kw, 1)));
         let health = rows
             .number(0, "health_score")

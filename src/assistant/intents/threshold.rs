@@ -304,10 +304,16 @@ fn minutes(asked: &Asked, measure: &'static Measure, limit: Limit) -> Understood
         let times = rows.number(0, "times").unwrap_or(0.0);
         if minutes == 0.0 {
             let no = if asks_whether { "No: the" } else { "The" };
-            return format!("{no} {what} was never {condition} {told} (0 minutes).");
+            return format!("{no} {what} was never {condition} {told}: 0 minutes.");
         }
         let yes = if asks_whether { "Yes: the" } else { "The" };
-        let (minutes, times) = (say::plural(minutes, "minute"), say::plural(times, "time"));
+        let long = if minutes >= 60.0 {
+            format!(" ({})", say::span(minutes))
+        } else {
+            String::new()
+        };
+        let minutes = format!("{}{long}", say::plural(minutes, "minute"));
+        let times = say::plural(times, "time");
         if how_often {
             return format!(
                 "{yes} {what} went {condition} {times} {told}, for {minutes} together."

@@ -51,6 +51,7 @@ pub(super) static TOPICS: &[Topic] = &[
             "power outage",
             "outage",
             "blackout",
+            "without power",
             "power failure",
             "power cut",
             "loss of power",

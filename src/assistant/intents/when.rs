@@ -15,6 +15,7 @@ const PARTS: &[(&str, (i64, i64))] = &[
     ("evening", (18 * 60, 22 * 60)),
     ("night", (22 * 60, 6 * 60)),
     ("overnight", (22 * 60, 6 * 60)),
+    ("nighttime", (22 * 60, 6 * 60)),
     ("daytime", (6 * 60, 22 * 60)),
 ];
 /// The longest stretch that a number of units may ask for, days.

@@ -39,7 +39,10 @@ const KEYWORDS: &str = "pump tank level flow power energy alert alarm rule event
     switch switched busy quiet healthy sick rolling hours pumps each every per breakdown list count number many used consumed ago \
     since until before after from during increase decrease increased decreased share percent percentage beside baseline followed \
     begun oldest store stored cover range covered span online on off both together stay stayed went alerting reason kilowatt \
-    improving declining getting degrade degrading efficient efficiently model good bad covered bound ratio least fastest slowest";
+    arrive back better changed coverage dataset date describe develop development differ downtime expectation expensive \
+    fewest follow following forecasted forecasting fullest individual interruption key live maintained measurement old opened \
+    outstanding overhaul overview precise presently priority realised realized recommendation recording relative reliable repair \
+    alright going changing increasing decreasing while longer missed occurred occur tell about rising falling summarise summarize report residual scheduled serviced situation summary trust doing happening improving declining getting degrade degrading efficient efficiently model good bad covered bound ratio least fastest slowest";
 
 /// Forms that undoing a plural would spoil.
 const NO_PLURAL: &[&str] = &[
@@ -50,6 +53,7 @@ const NO_PLURAL: &[&str] = &[
 
 /// Words written in another way, brought to the one that the tables use.
 const SAME: &[(&str, &str)] = &[
+    ("wich", "which"),
     ("avg", "average"),
     ("lvl", "level"),
     ("mins", "minute"),
