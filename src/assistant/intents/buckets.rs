@@ -41,8 +41,7 @@ pub(super) fn shape(asked: &Asked) -> Shaped {
 }
 
 fn measured(asked: &Asked) -> Option<&'static Measure> {
-    let busiest =
-        asked.words.any(&["busiest", "quietest", "busy", "quiet"]) && asked.pumps.is_empty();
+    let busiest = asked.words.any("busiest, quietest, busy, quiet") && asked.pumps.is_empty();
     match asked.measure() {
         Some(found) if found.column == "run_min" && busiest => Some(measure("flow_m3h")),
         None if matches!(asked.group, Some(Group::Hour | Group::HourOfDay)) && asked.which => {

@@ -46,13 +46,9 @@ fn measured(asked: &Asked) -> &'static Measure {
         // "Which pump was used most" and "which ran longest" are one; "ran most often" counts.
         Some(found)
             if found.column == "run_length_min"
-                && !asked.words.any(&[
-                    "longest run",
-                    "shortest run",
-                    "single run",
-                    "run length",
-                    "session",
-                ]) =>
+                && !asked
+                    .words
+                    .any("longest run, shortest run, single run, run length, session") =>
         {
             measure("run_min")
         }
@@ -106,6 +102,9 @@ pub(super) fn ranking(
         // A list of alerts names the pumps that have some.
         if measure.is_count() && (measure.column != "alerts" || least) {
             add_missing(&mut found, &pumps);
+        }
+        if found.is_empty() {
+            return format!("No pump had a {} {}.", measure.name, period.told());
         }
         sort(&mut found, least);
         let told = |value: f64| say::figure(measure, value, &context);
@@ -222,37 +221,21 @@ fn winner(
 fn when_it_ran(asked: &Asked) -> Option<Understood> {
     let words = &asked.words;
     let pump = asked.one_pump();
-    let starts = words.any(&[
-        "start",
-        "started",
-        "begin",
-        "switched on",
-        "turned on",
-        "come on",
-        "came on",
-        "restart",
-    ]);
-    let stops = words.any(&["stop", "stopped", "switched off", "turned off"]);
-    let runs = words.any(&["run", "running", "ran", "on", "operation", "used", "active"]);
+    let starts =
+        words.any("start, started, begin, switched on, turned on, come on, came on, restart");
+    let stops = words.any("stop, stopped, switched off, turned off");
+    let runs = words.any("run, running, ran, on, operation, used, active");
     let asks_when = words.begins(&["when"])
-        || words.any(&[
-            "what time",
-            "since when",
-            "at what time",
-            "list of start",
-            "list the start",
-            "last run",
-            "latest run",
-        ])
-        || words.any(&["last start", "last stop", "first start", "start time"]);
+        || words.any("what time, since when, at what time, list of start, list the start, last run, latest run")
+        || words.any("last start, last stop, first start, start time");
     if !asks_when || !(starts || stops || runs) || pump.is_none() && !words.has("pump") {
         return None;
     }
-    let last = words.any(&["last", "latest", "most recent", "newest"]) || words.has("since when");
+    let last = words.any("last, latest, most recent, newest") || words.has("since when");
     if asked.each_pump && last {
         return Some(last_of_each());
     }
-    let first = words.any(&["first", "earliest"]);
+    let first = words.any("first, earliest");
     let period = asked.period_or(|asked| if last { asked.all() } else { asked.today() });
     let source = if stops && !starts {
         Source::Ends
