@@ -40,7 +40,10 @@ pub type Stretch = (LocalMinute, LocalMinute);
 
 /// `2025-03-04` or `2025-03-04T14:30` as a minute.
 fn minute(text: &str) -> LocalMinute {
-    let (date, time) = text.trim().split_once('T').unwrap_or((text.trim(), "00:00"));
+    let (date, time) = text
+        .trim()
+        .split_once('T')
+        .unwrap_or((text.trim(), "00:00"));
     let (hour, minute) = time.split_once(':').expect("a time");
     let number = |text: &str| text.parse::<i64>().expect("a number");
     day_of(date).expect("a date") * DAY_MIN + number(hour) * 60 + number(minute)
@@ -73,7 +76,8 @@ impl Truth {
                 kw: [0.0; 6],
             };
             for pump in 0..6 {
-                of.on[pump] = row.get::<_, Option<i64>>(format!("p{}_onoff", pump + 1).as_str())? == Some(1);
+                of.on[pump] =
+                    row.get::<_, Option<i64>>(format!("p{}_onoff", pump + 1).as_str())? == Some(1);
                 of.kw[pump] = number(&format!("p{}_kwh", pump + 1))?.unwrap_or(0.0);
             }
             Ok(of)
@@ -93,12 +97,17 @@ impl Truth {
                 minutes: row.get(5)?,
             })
         });
-        let alerts = alerts.expect("alerts").collect::<Result<_, _>>().expect("alerts");
+        let alerts = alerts
+            .expect("alerts")
+            .collect::<Result<_, _>>()
+            .expect("alerts");
         Self { rows, alerts }
     }
 
     fn within(&self, (from, until): Stretch) -> impl Iterator<Item = &Row> {
-        self.rows.iter().filter(move |row| (from..until).contains(&row.at))
+        self.rows
+            .iter()
+            .filter(move |row| (from..until).contains(&row.at))
     }
 
     /// The values of a field: `level`, `flow`, `power`, `pumps`, `p3kw` while the pump runs, `stability`.
@@ -108,13 +117,21 @@ impl Truth {
             "flow" => row.flow,
             "power" => row.total_kw,
             "pumps" => Some(row.on.iter().filter(|on| **on).count() as f64),
-            "stability" => row.level.map(|level| if (20.0..=85.0).contains(&level) { 100.0 } else { 0.0 }),
+            "stability" => row.level.map(|level| {
+                if (20.0..=85.0).contains(&level) {
+                    100.0
+                } else {
+                    0.0
+                }
+            }),
             of_pump => {
                 let pump = pump(&of_pump[..2]);
                 row.on[pump].then_some(row.kw[pump])
             }
         };
-        self.within(when).filter_map(|row| Some((row.at, of(row)?))).collect()
+        self.within(when)
+            .filter_map(|row| Some((row.at, of(row)?)))
+            .collect()
     }
 
     /// Runs of a pump: begin, and end where it is over.
@@ -133,8 +150,12 @@ impl Truth {
     }
 
     fn lengths(&self, pump: usize, (from, until): Stretch) -> Vec<f64> {
-        let runs = self.runs(pump).into_iter().filter(|(begin, _)| (from..until).contains(begin));
-        runs.filter_map(|(begin, end)| Some((end? - begin) as f64)).collect()
+        let runs = self
+            .runs(pump)
+            .into_iter()
+            .filter(|(begin, _)| (from..until).contains(begin));
+        runs.filter_map(|(begin, end)| Some((end? - begin) as f64))
+            .collect()
     }
 
     /// The values that a limit holds at, and how often that began: `level<50`.
@@ -159,15 +180,22 @@ impl Truth {
     /// Alerts by `rule`, `pump`, `severity` or `open`, `+` between them; empty for all.
     fn chosen(&self, filter: &str, (from, until): Stretch) -> Vec<&Alert> {
         let fits = |alert: &&Alert| {
-            filter.split('+').filter(|part| !part.is_empty()).all(|part| match part {
-                "open" => alert.open,
-                "CRITICAL" | "HIGH" | "WARNING" | "INFO" => alert.severity == part,
-                part if part.starts_with('P') => alert.pump == part,
-                "pump" => !alert.pump.is_empty(),
-                rules => rules.split('/').any(|rule| alert.rule == rule),
-            })
+            filter
+                .split('+')
+                .filter(|part| !part.is_empty())
+                .all(|part| match part {
+                    "open" => alert.open,
+                    "CRITICAL" | "HIGH" | "WARNING" | "INFO" => alert.severity == part,
+                    part if part.starts_with('P') => alert.pump == part,
+                    "pump" => !alert.pump.is_empty(),
+                    rules => rules.split('/').any(|rule| alert.rule == rule),
+                })
         };
-        self.alerts.iter().filter(|alert| (from..until).contains(&alert.at)).filter(fits).collect()
+        self.alerts
+            .iter()
+            .filter(|alert| (from..until).contains(&alert.at))
+            .filter(fits)
+            .collect()
     }
 
     /// A sum or mean for one pump.
@@ -176,24 +204,45 @@ impl Truth {
         match what {
             "on" => rows().filter(|row| row.on[pump]).count() as f64,
             "energy" => rows().map(|row| row.kw[pump] / 60.0).sum(),
-            "starts" => self.runs(pump).iter().filter(|(begin, _)| (when.0..when.1).contains(begin)).count() as f64,
-            "stops" => self.runs(pump).iter().filter_map(|(_, end)| *end).filter(|end| (when.0..when.1).contains(end)).count() as f64,
-            "short" => self.lengths(pump, when).into_iter().filter(|minutes| *minutes < 5.0).count() as f64,
+            "starts" => self
+                .runs(pump)
+                .iter()
+                .filter(|(begin, _)| (when.0..when.1).contains(begin))
+                .count() as f64,
+            "stops" => self
+                .runs(pump)
+                .iter()
+                .filter_map(|(_, end)| *end)
+                .filter(|end| (when.0..when.1).contains(end))
+                .count() as f64,
+            "short" => self
+                .lengths(pump, when)
+                .into_iter()
+                .filter(|minutes| *minutes < 5.0)
+                .count() as f64,
             "longestrun" => self.lengths(pump, when).into_iter().fold(0.0, f64::max),
             "meanrun" => mean(&self.lengths(pump, when)),
             "efficiency" => {
-                let share = |row: &Row| Some(row.flow? / row.on.iter().filter(|on| **on).count() as f64);
+                let share =
+                    |row: &Row| Some(row.flow? / row.on.iter().filter(|on| **on).count() as f64);
                 let on = || rows().filter(|row| row.on[pump]);
                 on().filter_map(share).sum::<f64>() / on().map(|row| row.kw[pump]).sum::<f64>()
             }
-            "alerts" => self.chosen(["P1", "P2", "P3", "P4", "P5", "P6"][pump], when).len() as f64,
+            "alerts" => self
+                .chosen(["P1", "P2", "P3", "P4", "P5", "P6"][pump], when)
+                .len() as f64,
             other => panic!("no truth of a pump is called {other}"),
         }
     }
 
     /// A figure of the station over a stretch.
     fn of_station(&self, what: &str, when: Stretch) -> f64 {
-        let sum = |field: &str| self.values(field, when).iter().map(|(_, value)| value / 60.0).sum::<f64>();
+        let sum = |field: &str| {
+            self.values(field, when)
+                .iter()
+                .map(|(_, value)| value / 60.0)
+                .sum::<f64>()
+        };
         match what {
             "energy" => sum("power"),
             "flowsum" => sum("flow"),
@@ -214,7 +263,10 @@ impl Truth {
     }
 
     fn numbers(&self, field: &str, when: Stretch) -> Vec<f64> {
-        self.values(field, when).into_iter().map(|(_, value)| value).collect()
+        self.values(field, when)
+            .into_iter()
+            .map(|(_, value)| value)
+            .collect()
     }
 
     fn extreme(&self, field: &str, when: Stretch, high: bool) -> (LocalMinute, f64) {
@@ -233,21 +285,38 @@ impl Truth {
     fn top(&self, what: &str, when: Stretch, most: bool) -> usize {
         let value = |pump: usize| self.of_pump(what, pump, when);
         let better = |a: f64, b: f64| if most { a > b } else { a < b };
-        (1..6).fold(0, |best, pump| if better(value(pump), value(best)) { pump } else { best })
+        (1..6).fold(0, |best, pump| {
+            if better(value(pump), value(best)) {
+                pump
+            } else {
+                best
+            }
+        })
     }
 
     /// The day, or the hour of the day, with most or least.
     fn bucket(&self, what: &str, when: Stretch, most: bool) -> LocalMinute {
-        let days = (when.0.div_euclid(DAY_MIN)..(when.1 + DAY_MIN - 1).div_euclid(DAY_MIN)).map(|day| day * DAY_MIN);
+        let days = (when.0.div_euclid(DAY_MIN)..(when.1 + DAY_MIN - 1).div_euclid(DAY_MIN))
+            .map(|day| day * DAY_MIN);
         let value = |day: LocalMinute| self.of_station(what, (day, day + DAY_MIN));
         let better = |a: f64, b: f64| if most { a > b } else { a < b };
         let days: Vec<LocalMinute> = days.collect();
-        days.iter().copied().fold(days[0], |best, day| if better(value(day), value(best)) { day } else { best })
+        days.iter().copied().fold(days[0], |best, day| {
+            if better(value(day), value(best)) {
+                day
+            } else {
+                best
+            }
+        })
     }
 
     /// The value of an expression like `mean(flow, 2025-03-04)`.
     pub fn value(&self, expression: &str) -> Told {
-        let (name, arguments) = expression.trim().trim_end_matches(')').split_once('(').expect("a function");
+        let (name, arguments) = expression
+            .trim()
+            .trim_end_matches(')')
+            .split_once('(')
+            .expect("a function");
         let arguments: Vec<&str> = arguments.split(',').map(str::trim).collect();
         let when = |place: usize| stretch(arguments[place]);
         match (name, arguments.as_slice()) {
@@ -256,15 +325,29 @@ impl Truth {
             ("min", [field, _]) => Told::Number(self.extreme(field, when(1), false).1),
             ("whenmax", [field, _]) => Told::Minute(self.extreme(field, when(1), true).0),
             ("whenmin", [field, _]) => Told::Minute(self.extreme(field, when(1), false).0),
-            ("at", [field, at]) => Told::Number(self.values(field, (minute(at), minute(at) + 1))[0].1),
+            ("at", [field, at]) => {
+                Told::Number(self.values(field, (minute(at), minute(at) + 1))[0].1)
+            }
             ("minutes", [condition, _]) => Told::Number(self.held(condition, when(1)).0),
             ("times", [condition, _]) => Told::Number(self.held(condition, when(1)).1),
-            ("firstheld", [condition, _]) => Told::Minute(self.held(condition, when(1)).2.expect("a minute")),
+            ("firstheld", [condition, _]) => {
+                Told::Minute(self.held(condition, when(1)).2.expect("a minute"))
+            }
             ("alerts", [filter, _]) => Told::Number(self.chosen(filter, when(1)).len() as f64),
-            ("lastalert", [filter, _]) => Told::Minute(self.chosen(filter, when(1)).last().expect("an alert").at),
-            ("lastminutes", [filter, _]) => Told::Number(self.chosen(filter, when(1)).last().and_then(|alert| alert.minutes).expect("a length") as f64),
+            ("lastalert", [filter, _]) => {
+                Told::Minute(self.chosen(filter, when(1)).last().expect("an alert").at)
+            }
+            ("lastminutes", [filter, _]) => Told::Number(
+                self.chosen(filter, when(1))
+                    .last()
+                    .and_then(|alert| alert.minutes)
+                    .expect("a length") as f64,
+            ),
             ("longestalert", [filter, _]) => {
-                let lengths = self.chosen(filter, when(1)).into_iter().filter_map(|alert| alert.minutes);
+                let lengths = self
+                    .chosen(filter, when(1))
+                    .into_iter()
+                    .filter_map(|alert| alert.minutes);
                 Told::Number(lengths.max().expect("a length") as f64)
             }
             ("top", [what, _]) => Told::Pump(self.top(what, when(1), true)),
@@ -275,7 +358,10 @@ impl Truth {
                 let limit: f64 = limit.parse().expect("a limit");
                 let (from, until) = when(2);
                 let days = (from..until).step_by(DAY_MIN as usize);
-                Told::Number(days.filter(|day| self.of_station(what, (*day, day + DAY_MIN)) > limit).count() as f64)
+                Told::Number(
+                    days.filter(|day| self.of_station(what, (*day, day + DAY_MIN)) > limit)
+                        .count() as f64,
+                )
             }
             ("perday", [what, days, _]) => {
                 let days: f64 = days.parse().expect("a number of days");
@@ -310,13 +396,18 @@ impl Told {
         match self {
             Self::Pump(pump) => vec![format!("P{}", pump + 1)],
             Self::Day(day) => vec![date(*day)],
-            Self::Minute(minute) => vec![format!("{} on {}", &text(*minute)[11..16], date(*minute))],
+            Self::Minute(minute) => {
+                vec![format!("{} on {}", &text(*minute)[11..16], date(*minute))]
+            }
             Self::Number(value) if form == "span" => vec![span(*value)],
             Self::Number(value) => {
                 let digits: usize = form.parse().expect("a number of digits");
                 // Sums of floats may fall on either side of a half.
                 let hair = 1e-6 * value.abs().max(1.0);
-                [value - hair, *value, value + hair].iter().map(|value| commas(*value, digits)).collect()
+                [value - hair, *value, value + hair]
+                    .iter()
+                    .map(|value| commas(*value, digits))
+                    .collect()
             }
         }
     }
@@ -326,7 +417,12 @@ fn date(minute: LocalMinute) -> String {
     const MONTHS: [&str; 3] = ["March", "April", "May"];
     let iso = date_text(minute.div_euclid(DAY_MIN));
     let month: usize = iso[5..7].parse().expect("a month");
-    format!("{} {} {}", iso[8..].trim_start_matches('0'), MONTHS[month - 3], &iso[..4])
+    format!(
+        "{} {} {}",
+        iso[8..].trim_start_matches('0'),
+        MONTHS[month - 3],
+        &iso[..4]
+    )
 }
 
 fn span(minutes: f64) -> String {
