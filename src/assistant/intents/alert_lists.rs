@@ -189,7 +189,10 @@ pub(super) fn newest(asked: &Asked, chosen: &Chosen, first: bool) -> Understood 
         };
         let end = match (rows.number(0, "resolved"), rows.number(0, "duration_min")) {
             (Some(0.0), _) => "it is still open".into(),
-            (_, Some(minutes)) => format!("it lasted {}", say::span(minutes)),
+            (_, Some(minutes)) => {
+                let end = told_text(rows.text(0, "resolved_at"));
+                format!("it lasted {}, until {end}", say::span(minutes))
+            }
             _ => "it is resolved".into(),
         };
         let message = rows.text(0, "message").trim_end_matches('.');

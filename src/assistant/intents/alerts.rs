@@ -122,7 +122,9 @@ pub(super) fn shape(asked: &Asked) -> Shaped {
     }
     let open = words.any("open, active, unresolved, outstanding, standing")
         || asked.periods.is_empty()
-            && words.any("now, currently, right now, at the moment, current");
+            && words.any("now, currently, right now, at the moment, current")
+        // "Is the tank overflowing?" is about now.
+        || asked.periods.is_empty() && topic.is_some() && words.begins(&["is", "are"]) && !words.has("there");
     let chosen = Chosen {
         rule: code,
         topic,

@@ -110,6 +110,8 @@ impl<'a> Asked<'a> {
             && (!self.pumps.is_empty() || words.has("pump"))
         {
             "run_min"
+        } else if of("run_min") && words.any("percentage, percent, share, proportion, fraction") {
+            "running_pct"
         } else if words.has("how many pump") && self.pumps.is_empty() {
             "pumps_on"
         } else if words.any("longest run, shortest run")

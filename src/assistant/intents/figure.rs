@@ -23,6 +23,9 @@ pub(super) fn shape(asked: &Asked) -> Shaped {
         let query = asked.query(measure, Fold::Total, scope, &period);
         return mean_of_buckets(asked, query, Group::Day).map(Ok);
     }
+    if measure.column == "running_pct" && scope == Scope::Station {
+        return super::pumps::ranking(asked, measure, &period, Vec::new()).map(Ok);
+    }
     if measure.station.is_empty() && measure.column == "counter_h" && scope == Scope::Station {
         return Some(Err(NotUnderstood::because(
             "the running hours on the counter are those of one pump; name it".into(),
@@ -143,7 +146,7 @@ pub(super) fn says_average(measure: &Measure) -> bool {
     !ratio
         && !matches!(
             measure.column,
-            "tank_stability_pct" | "efficiency_slope" | "health_score"
+            "tank_stability_pct" | "efficiency_slope" | "health_score" | "running_pct"
         )
 }
 

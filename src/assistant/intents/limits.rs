@@ -27,6 +27,16 @@ pub(super) struct Limit {
 }
 
 impl Limit {
+    /// Whether a value is within it.
+    pub(super) fn holds(&self, value: f64) -> bool {
+        match self.side {
+            Side::Above(limit) => value > limit,
+            Side::Below(limit) => value < limit,
+            Side::Between(low, high) => (low..=high).contains(&value),
+            Side::Outside(low, high) => !(low..=high).contains(&value),
+        }
+    }
+
     /// The condition on a value.
     pub(super) fn sql(&self, value: &str) -> String {
         match self.side {

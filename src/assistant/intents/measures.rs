@@ -212,6 +212,15 @@ pub(super) static MEASURES: &[Measure] = &[
         ..MEASURE
     },
     Measure {
+        column: "running_pct",
+        name: "share of time running",
+        words: "percentage of the time, share of the time, utilisation rate, utilization rate, duty cycle, uptime",
+        unit: "%",
+        decimals: 1,
+        pump: &[(Minutes, same("100.0 * p{p}_onoff"))],
+        ..MEASURE
+    },
+    Measure {
         column: "starts",
         name: "start",
         words: "start, started, starting, switching, switch, switched, switched on, cycle, pump start, \

@@ -175,7 +175,7 @@ fn read(question: &str, context: &Context) -> Result<Understood, NotUnderstood> 
     }
     let asked = Asked::read(question, context)?;
     let unknown = asked.words.unknown();
-    if unknown.len() > UNKNOWN_MAX {
+    if unknown.len() > UNKNOWN_MAX || asked.words.has_unknown_period() {
         return Err(refuse::unknown(&unknown));
     }
     let understood = shape(&asked).unwrap_or_else(|| Err(refuse::nothing_asked(&unknown)))?;
@@ -194,6 +194,7 @@ fn shape(asked: &Asked) -> Shaped {
         kpis::shape,
         state::shape,
         threshold::shape,
+        pumps::times,
         compare::shape,
         buckets::shape,
         series::shape,

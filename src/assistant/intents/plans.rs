@@ -20,7 +20,7 @@ pub(super) fn shape(asked: &Asked) -> Shaped {
     let plan = words.any("plan, planned, schedule, scheduled, advice, advise, advised, recommend, recommended, \
          recommendation, optimisation, optimization, optimiser, optimizer, should we run, should run, \
          planning, should start, should be running");
-    let pumps_should = words.has("should") && words.has("pump");
+    let pumps_should = words.has("should") && (words.has("pump") || !asked.pumps.is_empty());
     if !(plan || pumps_should) {
         return None;
     }

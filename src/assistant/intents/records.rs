@@ -18,8 +18,9 @@ const LISTED_MAX: usize = 100;
 /// Questions about the data.
 pub(super) fn shape(asked: &Asked) -> Shaped {
     let words = &asked.words;
-    let of_data =
-        words.any("data, row, sample, record, reading, measurement, recording, historian, dataset");
+    let of_data = words
+        .any("data, row, sample, record, reading, measurement, recording, historian, dataset")
+        || words.has("missing") && words.any("minute, minutes");
     if words.any(
         "gap, hole, dropout, data missing, missing data, data outage, interruption, \
          communication outage, lost communication, communication loss",

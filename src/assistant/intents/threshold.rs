@@ -18,6 +18,13 @@ const LISTED_MAX: usize = 100;
 /// Questions with a limit.
 pub(super) fn shape(asked: &Asked) -> Shaped {
     let limit = asked.limit?;
+    if asked.each_pump
+        && asked
+            .measure()
+            .is_some_and(|measure| !measure.pump.is_empty())
+    {
+        return super::pumps::shape(asked);
+    }
     let measure = if limit.is_time {
         measure("run_length_min")
     } else {

@@ -39,7 +39,7 @@ pub(super) static TOPICS: &[Topic] = &[
     plain(
         &["A-01"],
         "power outage",
-        "power outage, outage, blackout, without power, power failure, power cut, loss of power, \
+        "power outage, outage, blackout, power out, without power, power failure, power cut, loss of power, \
              mains failure, power loss, power fail, complete power outage, lose power, lost power, \
              electricity outage, power go out, power gone",
     ),
@@ -82,7 +82,7 @@ pub(super) static TOPICS: &[Topic] = &[
     plain(
         &["C-01", "C-05", "H-04"],
         "leak alert",
-        "leak, leakage, leaking, night flow, flow without pump, backflow, leaked",
+        "leak, leakage, leaking, flow without pump, backflow, leaked",
     ),
     plain(&["C-02"], "flow spike", "flow spike, spike, spike in flow"),
     plain(&["C-03"], "flow crash", "flow crash, crash, flow collapse"),

@@ -32,6 +32,7 @@ pub(super) fn named_unit_at(words: &Words, place: usize) -> Plain {
         ("night", _) => Some((Piece::Stretch(last_night(words)), length)),
         ("hour", 1) => rolling(words, 60, length),
         ("minute", 1) => rolling(words, 1, length),
+        ("fortnight", 1) => back_to_now(words, 14.0, "day", length),
         ("day", 1) => rolling(words, DAY_MIN, length),
         (unit, back) => unit_back(words, unit, back, length),
     }

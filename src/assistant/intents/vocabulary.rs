@@ -41,7 +41,7 @@ const KEYWORDS: &str = "pump tank level flow power energy alert alarm rule event
     arrive back better changed coverage dataset date describe develop development differ downtime expectation expensive \
     fewest follow following forecasted forecasting fullest individual interruption key live maintained measurement old opened \
     outstanding overhaul overview precise presently priority realised realized recommendation recording relative reliable repair \
-    alright valve gate course going changing increasing decreasing while longer missed occurred occur tell about rising \
+    proportion fraction meet fortnight alright valve gate course going changing increasing decreasing while longer missed occurred occur tell about rising \
     falling summarise summarize report residual scheduled serviced situation summary trust doing happening improving \
     declining getting degrade degrading efficient efficiently model good bad covered bound ratio least fastest slowest";
 

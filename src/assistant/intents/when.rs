@@ -167,7 +167,7 @@ pub(super) fn part_of_day(word: &str) -> Option<(i64, i64)> {
 fn part_at(words: &Words, place: usize) -> Plain {
     let word = words.word(place);
     // "Night flow" is an alert.
-    if word == "night" && words.word(place + 1) == "flow" {
+    if word == "night" && words.word(place + 1) == "flow" && words.has("alert") {
         return None;
     }
     part_of_day(word).map(|(from, until)| (Piece::Clock(from, until), 1))

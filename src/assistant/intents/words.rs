@@ -119,6 +119,42 @@ impl Words {
         found.is_some()
     }
 
+    /// How many of an order are asked for: `top 3`; two where it is not said.
+    pub(super) fn top(&self) -> usize {
+        let after = |place: usize| match self.stems[place].as_str() {
+            "top" | "best" | "worst" | "highest" | "lowest" | "first" => {
+                number(self.stems.get(place + 1)?)
+            }
+            _ => None,
+        };
+        let count = (0..self.len()).find_map(after).unwrap_or(2.0);
+        count.clamp(1.0, 10.0) as usize
+    }
+
+    /// Whether a word that nobody knows stands where a period would.
+    pub(super) fn has_unknown_period(&self) -> bool {
+        let is_unknown = |place: usize| {
+            !self.taken[place]
+                && !is_known(&self.stems[place])
+                && self.raw[place].chars().any(char::is_alphabetic)
+        };
+        let before = |place: usize| {
+            matches!(
+                self.before(place),
+                "last"
+                    | "past"
+                    | "previous"
+                    | "this"
+                    | "since"
+                    | "until"
+                    | "before"
+                    | "after"
+                    | "during"
+            )
+        };
+        (1..self.len()).any(|place| is_unknown(place) && before(place))
+    }
+
     /// What nobody knows, as it was written.
     pub(super) fn unknown(&self) -> Vec<&str> {
         let is_unknown = |place: &usize| {
@@ -275,12 +311,27 @@ fn join_clock(words: Vec<String>) -> Vec<String> {
         match time {
             Some(time) => {
                 joined.pop();
+                share_half(&mut joined, &time, &word);
                 joined.push(time);
             }
             None => joined.push(word),
         }
     }
     joined
+}
+
+/// "Between 2 and 4 pm": the half of the day is that of both, unless the first would come later.
+fn share_half(joined: &mut [String], time: &str, half: &str) {
+    let [.., first, joint] = joined else {
+        return;
+    };
+    if matches!(joint.as_str(), "and" | "to" | "-" | "until")
+        && let Some(shared) = half_day(first, half)
+        && !first.contains(':')
+        && *shared < *time
+    {
+        *first = shared;
+    }
 }
 
 fn half_day(time: &str, half: &str) -> Option<String> {
@@ -314,6 +365,8 @@ mod tests {
             ("last 24h, 1,200 kWh", "last 24 hour 1200 kwh"),
             ("rule B-01 or c05", "rule b-01 or c-05"),
             ("2025-03-04T14:30", "2025-03-04 14:30"),
+            ("between 2 and 4 pm", "between 14:00 and 16:00"),
+            ("from 10 to 2 pm", "from 10 to 14:00"),
             ("P1/P2 on the 4th", "p1 p2 on the 4th"),
             ("wich pump consummed", "which pump consumed"),
             (
