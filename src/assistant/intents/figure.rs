@@ -1,7 +1,7 @@
 //! One figure of one measure in one period.
 
 use super::{
-    NotUnderstood, Shaped, Understood,
+    Context, NotUnderstood, Shaped, Understood,
     asked::{Asked, Rank},
     dates::{told_minute, told_text},
     figures::{low_and_high, several, while_it_runs, while_running},
@@ -111,7 +111,8 @@ pub(super) fn folded(asked: &Asked, query: &Query, source: Source, column: Colum
         let Some(value) = known.or(none.then_some(0.0)) else {
             return say::nothing(&format!("{name_of}{}", whose(&scope)), &period, &context);
         };
-        let figure = say::figure(measure, value, &context);
+        let rating = of_rating(measure, &scope, value, &context);
+        let figure = format!("{}{rating}", say::figure(measure, value, &context));
         let told = period.told();
         let target = say::against_target(measure, value);
         let text = match (measure.column, &scope) {
@@ -150,6 +151,17 @@ pub(super) fn says_average(measure: &Measure) -> bool {
         )
 }
 
+/// How much of its rating a pump's power is: ` (79 % of its rating)`.
+pub(super) fn of_rating(measure: &Measure, scope: &Scope, value: f64, context: &Context) -> String {
+    match scope {
+        Scope::One(pump) if measure.column == "power_kw" && context.rated_kw[*pump] > 0.0 => {
+            let share = 100.0 * value / context.rated_kw[*pump];
+            format!(" ({} % of its rating)", say::number(share, 0))
+        }
+        _ => String::new(),
+    }
+}
+
 /// The period as the table answers it: whole dates where it has nothing finer.
 pub(super) fn as_answered(period: &Period, source: Source) -> Period {
     if !source.is_daily() || period.is_whole_days() {
@@ -185,7 +197,8 @@ fn extreme(asked: &Asked, query: &Query, source: Source, column: Column) -> Unde
                 &context,
             );
         };
-        let figure = say::figure(measure, value, &context);
+        let rating = of_rating(measure, &scope, value, &context);
+        let figure = format!("{}{rating}", say::figure(measure, value, &context));
         let (told, at) = (period.told(), told_text(rows.text(0, "at")));
         let on = if rows.text(0, "at").len() > 10 {
             "at"

@@ -188,12 +188,13 @@ fn step_min(period: &Period) -> i64 {
 
 fn line(asked: &Asked, query: &Query) -> Understood {
     let (measure, context) = (query.measure, asked.context.clone());
-    let step = step_min(&query.period);
     let source = Source::Minutes;
     let row = query.source().map_or_else(String::new, |(source, column)| {
         query.row(source, query.part(column))
     });
     let each = matches!(query.scope, Scope::Each(_));
+    // Six lines have six times the points.
+    let step = step_min(&query.period) * if each { 6 } else { 1 };
     let pump = if each { "pump, " } else { "" };
     let fold = match query.fold {
         Fold::Min => "min",
@@ -206,7 +207,7 @@ fn line(asked: &Asked, query: &Query) -> Understood {
         query.from(source),
         query.condition(source),
         step * 60,
-        if each { POINTS_MAX * 6 } else { POINTS_MAX },
+        if each { POINTS_MAX * 2 } else { POINTS_MAX },
     );
     let unit = say::unit(measure, &context);
     let show = if each {
