@@ -5,8 +5,8 @@ use super::{
     alerts::{Chosen, usual_period},
     asked::Asked,
     dates::told_text,
+    limits::Limit,
     say::{self, Cells},
-    threshold::Limit,
 };
 use crate::{
     assistant::Show,
@@ -189,7 +189,10 @@ pub(super) fn newest(asked: &Asked, chosen: &Chosen, first: bool) -> Understood 
         };
         let end = match (rows.number(0, "resolved"), rows.number(0, "duration_min")) {
             (Some(0.0), _) => "it is still open".into(),
-            (_, Some(minutes)) => format!("it lasted {}", say::span(minutes)),
+            (_, Some(minutes)) => {
+                let end = told_text(rows.text(0, "resolved_at"));
+                format!("it lasted {}, until {end}", say::span(minutes))
+            }
             _ => "it is resolved".into(),
         };
         let message = rows.text(0, "message").trim_end_matches('.');
@@ -204,8 +207,8 @@ pub(super) fn newest(asked: &Asked, chosen: &Chosen, first: bool) -> Understood 
 /// How long they lasted: the newest, the longest, or all together.
 pub(super) fn durations(asked: &Asked, chosen: &Chosen, last: bool) -> Understood {
     if last
-        && asked.words.any(&["last", "latest", "most recent"])
-        && !asked.words.any(&["longest", "on average"])
+        && asked.words.any("last, latest, most recent")
+        && !asked.words.any("longest, on average")
         && asked.periods.is_empty()
     {
         return newest_duration(chosen);
@@ -313,7 +316,7 @@ pub(super) fn longer(asked: &Asked, chosen: &Chosen, limit: Limit) -> Understood
 /// How often each rule was raised.
 pub(super) fn by_rule(asked: &Asked, chosen: &Chosen) -> Understood {
     let period = asked.period_or(|asked| asked.last_days(30));
-    let least = asked.words.any(&["least", "fewest"]);
+    let least = asked.words.any("least, fewest");
     let order = if least { "ASC" } else { "DESC" };
     let sql = format!(
         "SELECT rule, count(*) AS alerts FROM alerts_log WHERE {} GROUP BY rule ORDER BY alerts {order}, rule",

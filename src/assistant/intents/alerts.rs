@@ -2,10 +2,11 @@
 
 use super::{
     Shaped, Understood, alert_lists,
-    asked::{Asked, topic},
+    asked::Asked,
     buckets, compare,
     figure::mean_of_buckets,
     measures::{Fold, measure},
+    names::topic,
     periods::Period,
     pumps::ranking,
     say, series,
@@ -97,9 +98,9 @@ impl Chosen {
 /// Questions about alerts.
 pub(super) fn shape(asked: &Asked) -> Shaped {
     let words = &asked.words;
-    let says = words.any(&["alert", "incident", "event", "alerting", "alert frequency"]);
+    let says = words.any("alert, incident, event, alerting, alert frequency");
     let code = (0..words.len()).find_map(|place| rule(words.raw(place)));
-    let asks_rules = words.any(&["which rule", "what rule", "rule"]);
+    let asks_rules = words.any("which rule, what rule, rule");
     let topic = topic(words, says).filter(|_| code.is_none());
     let (severity, open_ones) = severities(asked, says || asks_rules);
     let vague = asked
@@ -119,15 +120,17 @@ pub(super) fn shape(asked: &Asked) -> Shaped {
     if !says && code.is_none() && topic.is_some_and(|topic| topic.rules.contains(&"F-02")) {
         return None;
     }
-    let open = words.any(&["open", "active", "unresolved", "outstanding", "standing"])
+    let open = words.any("open, active, unresolved, outstanding, standing")
         || asked.periods.is_empty()
-            && words.any(&["now", "currently", "right now", "at the moment", "current"]);
+            && words.any("now, currently, right now, at the moment, current")
+        // "Is the tank overflowing?" is about now.
+        || asked.periods.is_empty() && topic.is_some() && words.begins(&["is", "are"]) && !words.has("there");
     let chosen = Chosen {
         rule: code,
         topic,
         severity,
         pump: asked.one_pump(),
-        open: open && !words.any(&["opened"]),
+        open: open && !words.any("opened"),
     };
     asked_of(asked, chosen).map(Ok)
 }
@@ -137,108 +140,53 @@ fn severities(asked: &Asked, says: bool) -> (Option<Severity>, bool) {
     let words = &asked.words;
     let found = (0..words.len()).find_map(|place| severity(words.word(place)));
     let certain = says
-        || words.any(&["severity", "priority"])
+        || words.any("severity, priority")
         || matches!(found, Some(Severity::Critical | Severity::Warning));
-    let open = words.any(&["open", "active", "unresolved", "one", "ones", "how many"]);
+    let open = words.any("open, active, unresolved, one, ones, how many");
     (found.filter(|_| certain), open)
 }
 
 fn asked_of(asked: &Asked, chosen: Chosen) -> Option<Understood> {
     let words = &asked.words;
-    let explains = words.any(&[
-        "mean",
-        "meaning",
-        "explain",
-        "what is",
-        "what does",
-        "cause",
-        "action",
-        "what should",
-        "do about",
-        "describe",
-    ]);
+    let explains = words.any("mean, meaning, explain, what is, what does, cause, action, what should, do about, describe");
     if let Some(rule) = chosen.rule.filter(|_| explains && asked.periods.is_empty()) {
         return Some(alert_lists::explained(rule));
     }
-    let long = words.any(&[
-        "how long",
-        "duration",
-        "longest",
-        "shortest",
-        "last on average",
-        "lasted",
-        "how much time",
-        "downtime",
-        "total time",
-        "outage time",
-    ]);
-    let last_one = words.any(&[
-        "last",
-        "latest",
-        "most recent",
-        "newest",
-        "recent",
-        "previous",
-    ]);
-    let first_one = words.any(&["first", "earliest"]);
+    let long = words.any(
+        "how long, duration, longest, shortest, last on average, lasted, how much time, downtime, \
+         total time, outage time",
+    );
+    let last_one = words.any("last, latest, most recent, newest, recent, previous");
+    let first_one = words.any("first, earliest");
     if long
         && !asked.each_pump
-        && (asked.group.is_none() || words.any(&["longest"]))
-        && !asked.words.any(&["last time"])
+        && (asked.group.is_none() || words.any("longest"))
+        && !asked.words.any("last time")
     {
         return Some(alert_lists::durations(asked, &chosen, last_one));
     }
     if let Some(limit) = asked.limit.filter(|limit| limit.is_time) {
         return Some(alert_lists::longer(asked, &chosen, limit));
     }
-    if words.any(&[
-        "which rule",
-        "what rule",
-        "which alert",
-        "what alert",
-        "by rule",
-        "per rule",
-        "each rule",
-        "rule fire",
-        "rule fired",
-        "most frequent",
-        "most common",
-        "top alert",
-        "rule",
-    ]) && (asked.rank.is_some()
-        || words.any(&[
-            "by rule",
-            "per rule",
-            "each rule",
-            "most frequent",
-            "most common",
-            "most often",
-            "how often does each",
-        ]))
+    if words.any("which rule, what rule, which alert, what alert, by rule, per rule, each rule, rule fire, \
+         rule fired, most frequent, most common, top alert, rule") && (asked.rank.is_some()
+        || words.any("by rule, per rule, each rule, most frequent, most common, most often, how often does each"))
     {
         return Some(alert_lists::by_rule(asked, &chosen));
     }
-    if words.any(&["by severity", "per severity", "each severity"]) {
+    if words.any("by severity, per severity, each severity") {
         return Some(alert_lists::by_severity(asked, &chosen));
     }
     if let Some(understood) = measured(asked, &chosen) {
         return Some(understood);
     }
-    let asks_when =
-        words.begins(&["when"]) || words.any(&["what time", "last time", "how long ago"]);
-    if (last_one || first_one || asks_when) && !words.any(&["how many", "show", "list"])
-        || words.any(&["last time"])
+    let asks_when = words.begins(&["when"]) || words.any("what time, last time, how long ago");
+    if (last_one || first_one || asks_when) && !words.any("how many, show, list")
+        || words.any("last time")
     {
         return Some(alert_lists::newest(asked, &chosen, first_one && !last_one));
     }
-    if words.any(&[
-        "how many",
-        "number of",
-        "count",
-        "how often",
-        "how frequently",
-        "how much",
-    ]) {
+    if words.any("how many, number of, count, how often, how frequently, how much") {
         return Some(alert_lists::counted(asked, &chosen));
     }
     let whether = words.begins(&[
@@ -256,7 +204,7 @@ fn measured(asked: &Asked, chosen: &Chosen) -> Option<Understood> {
     let mut of_alerts = asked.clone();
     of_alerts.measures = vec![measure("alerts")];
     of_alerts.only = chosen.only();
-    if of_alerts.words.any(&["most", "more"]) && of_alerts.group.is_some() {
+    if of_alerts.words.any("most, more") && of_alerts.group.is_some() {
         of_alerts.which = true;
     }
     let period = |asked: &Asked| asked.period_or(|asked| asked.last_days(30));
@@ -268,16 +216,13 @@ fn measured(asked: &Asked, chosen: &Chosen) -> Option<Understood> {
             &period(&of_alerts),
         );
         mean_of_buckets(&of_alerts, query, Group::Day)
-    } else if asked.each_pump && asked.rank.is_none() && asked.words.any(&["last", "latest"]) {
+    } else if asked.each_pump && asked.rank.is_none() && asked.words.any("last, latest") {
         return None;
     } else if asked.each_pump || asked.pumps.len() > 1 {
         let pumps = asked.pumps.clone();
         ranking(&of_alerts, measure("alerts"), &period(&of_alerts), pumps)
     } else if asked.periods.len() > 1
-        || asked
-            .words
-            .any(&["compare", "compared", "versus", "vs", "than"])
-            && !asked.periods.is_empty()
+        || asked.words.any("compare, compared, versus, vs, than") && !asked.periods.is_empty()
     {
         compare::shape(&of_alerts).and_then(Result::ok)
     } else if asked.group.is_some() {

@@ -61,7 +61,10 @@ pub(super) fn range_at(words: &Words, place: usize, first: LocalMinute) -> Found
             found.map(|(bound, length)| {
                 let piece = match bound {
                     Bound::Time(minute) => Piece::Clock(0, minute),
-                    Bound::Minute(minute) => Piece::Stretch(Period::new(first, minute, "")),
+                    Bound::Minute(minute) => {
+                        let midnight = (minute - 1).div_euclid(DAY_MIN) * DAY_MIN;
+                        Piece::Stretch(Period::new(midnight, minute, ""))
+                    }
                     Bound::Days(day, _) if words.word(place) == "before" => {
                         Piece::Stretch(Period::new(first.min(day * DAY_MIN - 1), day * DAY_MIN, ""))
                     }
@@ -126,7 +129,10 @@ fn after(words: &Words, place: usize) -> Found<Piece> {
             Bound::Time(minute) => Piece::Clock(minute, DAY_MIN),
             Bound::Days(_, day) => Piece::Stretch(Period::days((day + 1).min(today), today, "")),
             Bound::Minute(minute) => {
-                Piece::Stretch(Period::new(minute.min(words.now()), words.now() + 1, ""))
+                // "After 18:00 yesterday" is of that day.
+                let midnight = (minute.div_euclid(DAY_MIN) + 1) * DAY_MIN;
+                let until = midnight.min(words.now() + 1).max(minute + 1);
+                Piece::Stretch(Period::new(minute, until, ""))
             }
         };
         (piece, length)
@@ -197,7 +203,7 @@ fn whole_day(words: &Words, place: usize) -> Option<i64> {
     let raw = words.raw(place);
     let digits = raw.trim_end_matches(|c: char| c.is_ascii_lowercase());
     let number: i64 = digits.parse().ok()?;
-    let day = raw == digits || super::words::ordinal(raw).is_some();
+    let day = raw == digits || super::vocabulary::ordinal(raw).is_some();
     (day && (1..=31).contains(&number)).then_some(number)
 }
 
@@ -207,7 +213,18 @@ fn between(first: Bound, last: Bound, now: LocalMinute) -> Option<Piece> {
         (Bound::Time(from), Bound::Time(until)) => {
             return (from != until).then_some(Piece::Clock(from, until));
         }
-        (Bound::Time(from), Bound::Minute(until)) => (midnight(until) + from, until),
+        (Bound::Time(from), Bound::Minute(until)) => {
+            let begin = midnight(until) + from;
+            // "From 22:00 to 06:00 on 4 March" begins on that day.
+            (
+                begin,
+                if begin >= until {
+                    until + DAY_MIN
+                } else {
+                    until
+                },
+            )
+        }
         (Bound::Minute(from), Bound::Time(until)) => {
             let end = midnight(from) + until;
             (from, if end <= from { end + DAY_MIN } else { end })

@@ -41,8 +41,7 @@ pub(super) fn shape(asked: &Asked) -> Shaped {
 }
 
 fn measured(asked: &Asked) -> Option<&'static Measure> {
-    let busiest =
-        asked.words.any(&["busiest", "quietest", "busy", "quiet"]) && asked.pumps.is_empty();
+    let busiest = asked.words.any("busiest, quietest, busy, quiet") && asked.pumps.is_empty();
     match asked.measure() {
         Some(found) if found.column == "run_min" && busiest => Some(measure("flow_m3h")),
         None if matches!(asked.group, Some(Group::Hour | Group::HourOfDay)) && asked.which => {
@@ -109,6 +108,7 @@ fn super_of(
     };
     let (scope, context, fold) = (query.scope.clone(), asked.context.clone(), query.fold);
     let period = as_answered(&period, source);
+    let most = asked.words.top();
     Some(Understood::new(sql, show, move |rows| {
         let pairs = rows.pairs(group.column(), measure.column);
         let Some((first, value)) = pairs.first() else {
@@ -123,7 +123,7 @@ fn super_of(
         let told = bucket(group, first);
         let figure = say::figure(measure, *value, &context);
         let tied = pairs.iter().take_while(|(_, other)| other == value).count();
-        if tied > 1 {
+        if tied > 1 && most == 2 {
             let all: Vec<String> = pairs[..tied.min(3)]
                 .iter()
                 .map(|(key, _)| bucket(group, key))
@@ -141,13 +141,16 @@ fn super_of(
                 period.told()
             );
         }
-        let next = pairs.get(1).map_or(String::new(), |(next, value)| {
-            format!(
-                "; then {} with {}",
-                bucket(group, next),
-                say::figure(measure, *value, &context)
-            )
+        let others = pairs.iter().take(most).skip(1).map(|(next, value)| {
+            let figure = say::figure(measure, *value, &context);
+            format!("{} with {figure}", bucket(group, next))
         });
+        let others: Vec<String> = others.collect();
+        let next = if others.is_empty() {
+            String::new()
+        } else {
+            format!("; then {}", say::list(&others))
+        };
         let mean = if group.is_cyclic() && measure.is_amount() {
             " on average"
         } else {

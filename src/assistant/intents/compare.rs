@@ -9,7 +9,8 @@ use super::{
     pumps::ranking,
     say::{self, Cells},
     sources::{Group, Scope},
-    when::{Piece, unit_back},
+    units::unit_back,
+    when::Piece,
 };
 use crate::{assistant::Show, tags::pump_name};
 
@@ -25,25 +26,10 @@ const OVERVIEW: &[&str] = &[
 
 /// Comparisons.
 pub(super) fn shape(asked: &Asked) -> Shaped {
-    let compares = asked.words.any(&[
-        "compare",
-        "compared",
-        "comparison",
-        "versus",
-        "vs",
-        "than",
-        "difference",
-        "against",
-        "change",
-        "changed",
-        "relative to",
-        "increase",
-        "increased",
-        "decrease",
-        "decreased",
-        "more or less",
-        "differ",
-    ]);
+    let compares = asked.words.any(
+        "compare, compared, comparison, versus, vs, than, difference, against, change, changed, \
+         relative to, increase, increased, decrease, decreased, more or less, differ",
+    );
     if asked.pumps.len() > 1 {
         return of_pumps(asked).map(Ok);
     }
@@ -87,18 +73,7 @@ fn summary(asked: &Asked) -> Option<Understood> {
         return None;
     };
     let words = &asked.words;
-    let asks = words.any(&[
-        "happened",
-        "happen",
-        "summary",
-        "overview",
-        "report",
-        "summarise",
-        "summarize",
-        "how was",
-        "how were",
-        "how did",
-    ]);
+    let asks = words.any("happened, happen, summary, overview, report, summarise, summarize, how was, how were, how did");
     let other = asked.rank.is_some()
         || asked.fold.is_some()
         || asked.group.is_some()
@@ -263,16 +238,10 @@ fn change(old: f64, new: f64, points: bool) -> String {
 
 /// The main figures of two periods.
 fn overview(asked: &Asked, newer: Period, older: Period) -> Option<Understood> {
-    if !asked.words.any(&[
-        "compare",
-        "compared",
-        "comparison",
-        "versus",
-        "vs",
-        "difference",
-        "against",
-        "differ",
-    ]) {
+    if !asked
+        .words
+        .any("compare, compared, comparison, versus, vs, difference, against, differ")
+    {
         return None;
     }
     let mut values = Vec::new();

@@ -2,10 +2,7 @@
 
 use jiff::civil::{self, Date};
 
-use super::{
-    NotUnderstood,
-    words::{Words, ordinal},
-};
+use super::{NotUnderstood, vocabulary::ordinal, words::Words};
 use crate::calendar::{DAY_MIN, Day, LocalMinute};
 
 /// The months, by the names that sentences use.
@@ -126,12 +123,12 @@ pub(super) fn told_text(text: &str) -> String {
 /// A month by its name or its first three letters: 1–12.
 pub(super) fn month(word: &str) -> Option<i64> {
     let word = if word == "sept" { "sep" } else { word };
-    let is = |name: &&str| {
+    let is = |name: &str| {
         word.len() >= 3 && (word.eq_ignore_ascii_case(name) || name[..3].eq_ignore_ascii_case(word))
     };
     MONTHS
         .iter()
-        .position(|name| is(&name))
+        .position(|name| is(name))
         .map(|place| place as i64 + 1)
 }
 
@@ -143,13 +140,13 @@ pub(super) fn weekday(word: &str) -> Option<i64> {
         "wednes" => "wed",
         other => other,
     };
-    let is = |name: &&str| {
+    let is = |name: &str| {
         short.len() >= 3
             && (short.eq_ignore_ascii_case(name) || name[..3].eq_ignore_ascii_case(short))
     };
     WEEKDAYS
         .iter()
-        .position(|name| is(&name))
+        .position(|name| is(name))
         .map(|place| place as i64)
 }
 

@@ -1,16 +1,16 @@
 //! One figure of one measure in one period.
 
 use super::{
-    NotUnderstood, Shaped, Understood,
+    Context, NotUnderstood, Shaped, Understood,
     asked::{Asked, Rank},
-    compare::value_of,
     dates::{told_minute, told_text},
+    figures::{low_and_high, several, while_it_runs, while_running},
     measures::{Column, Fold, Measure},
     periods::Period,
     say::{self, Cells},
     sources::{Group, Query, Scope, Source},
 };
-use crate::{assistant::Show, tags::pump_name};
+use crate::tags::pump_name;
 
 /// A figure.
 pub(super) fn shape(asked: &Asked) -> Shaped {
@@ -22,6 +22,9 @@ pub(super) fn shape(asked: &Asked) -> Shaped {
         let period = asked.period_or(|asked| asked.last_days(7));
         let query = asked.query(measure, Fold::Total, scope, &period);
         return mean_of_buckets(asked, query, Group::Day).map(Ok);
+    }
+    if measure.column == "running_pct" && scope == Scope::Station {
+        return super::pumps::ranking(asked, measure, &period, Vec::new()).map(Ok);
     }
     if measure.station.is_empty() && measure.column == "counter_h" && scope == Scope::Station {
         return Some(Err(NotUnderstood::because(
@@ -58,110 +61,6 @@ pub(super) fn shape(asked: &Asked) -> Shaped {
     }))
 }
 
-/// Whether only the minutes count in which a pump runs.
-fn while_it_runs(asked: &Asked) -> bool {
-    let words = &asked.words;
-    let joined = words.has("while") || words.has("when") && !words.begins(&["when"]);
-    joined && words.any(&["running", "ran", "run", "runs", "on", "operating"])
-}
-
-fn while_running(
-    asked: &Asked,
-    measure: &'static Measure,
-    fold: Fold,
-    period: &Period,
-    pump: usize,
-) -> Option<Understood> {
-    let mut query = asked.query(measure, fold, Scope::Station, period);
-    query.only = Some(format!("p{}_onoff = 1", pump + 1));
-    let (source, column) = query.source()?;
-    let mut understood = folded(asked, &query, source, column);
-    let said = understood.say;
-    understood.say = Box::new(move |rows| format!("While {} ran: {}", pump_name(pump), said(rows)));
-    Some(understood)
-}
-
-/// Lowest, mean and highest value, where both ends are asked for.
-fn low_and_high(asked: &Asked, measure: &'static Measure, period: &Period) -> Option<Understood> {
-    let words = &asked.words;
-    let both = words.any(&["min", "minimum", "lowest"])
-        && words.any(&["max", "maximum", "highest", "peak"]);
-    if !both && !words.any(&["range of"]) || period.is_moment {
-        return None;
-    }
-    let gauge = |fold| {
-        let query = asked.query(measure, fold, asked.scope(measure), period);
-        let (source, column) = query
-            .source()
-            .filter(|(_, column)| matches!(column, Column::Gauge(..)))?;
-        Some(format!(
-            "(SELECT {} FROM {} WHERE {})",
-            query.value(source, column),
-            query.from(source),
-            query.condition(source)
-        ))
-    };
-    let sql = format!(
-        "SELECT {} AS lowest, {} AS average, {} AS highest",
-        gauge(Fold::Min)?,
-        gauge(Fold::Mean)?,
-        gauge(Fold::Max)?
-    );
-    let (context, period, scope) = (asked.context.clone(), period.clone(), asked.scope(measure));
-    Some(Understood::new(sql, Show::Table, move |rows| {
-        let what = format!("{}{}", measure.name, whose(&scope));
-        let of = |column: &str| {
-            rows.number(0, column)
-                .map(|value| say::figure(measure, value, &context))
-        };
-        match (of("lowest"), of("average"), of("highest")) {
-            (Some(low), Some(mean), Some(high)) => {
-                format!(
-                    "The {what} was between {low} and {high} {}, {mean} on average.",
-                    period.told()
-                )
-            }
-            _ => say::nothing(&what, &period, &context),
-        }
-    }))
-}
-
-/// Several measures of one period.
-fn several(asked: &Asked, period: &Period) -> Option<Understood> {
-    let mut values = Vec::new();
-    let measures: Vec<&'static Measure> = asked.measures.iter().take(asked.sure).copied().collect();
-    for measure in &measures {
-        let (value, _) = value_of(asked, measure, fold(asked, measure), period)?;
-        values.push(format!("{value} AS {}", measure.column));
-    }
-    let folds: Vec<Fold> = measures
-        .iter()
-        .map(|measure| fold(asked, measure))
-        .collect();
-    let sql = format!("SELECT {}", values.join(", "));
-    let (context, period) = (asked.context.clone(), period.clone());
-    Some(Understood::new(sql, Show::Table, move |rows| {
-        let told = measures.iter().zip(&folds).map(|(measure, fold)| {
-            let which = match fold {
-                Fold::Max => "highest ",
-                Fold::Min => "lowest ",
-                Fold::Mean if says_average(measure) => "average ",
-                _ => "",
-            };
-            let figure = rows
-                .number(0, measure.column)
-                .map(|value| say::figure(measure, value, &context));
-            format!(
-                "{which}{} {}",
-                measure.name,
-                figure.unwrap_or_else(|| "unknown".into())
-            )
-        });
-        let told: Vec<String> = told.collect();
-        format!("{}: {}.", say::sentence(&period.told()), told.join("; "))
-    }))
-}
-
 /// What is meant where a question names no period.
 pub(super) fn usual_period(asked: &Asked, measure: &Measure) -> Period {
     match measure.column {
@@ -173,7 +72,8 @@ pub(super) fn usual_period(asked: &Asked, measure: &Measure) -> Period {
     }
 }
 
-fn fold(asked: &Asked, measure: &Measure) -> Fold {
+/// How the values become one.
+pub(super) fn fold(asked: &Asked, measure: &Measure) -> Fold {
     let longest = measure.column == "run_length_min";
     match (asked.fold, asked.rank) {
         (Some(Fold::Total), _) if !measure.is_amount() => measure.usual,
@@ -192,7 +92,8 @@ pub(super) fn whose(scope: &Scope) -> String {
     }
 }
 
-fn folded(asked: &Asked, query: &Query, source: Source, column: Column) -> Understood {
+/// The plain figure.
+pub(super) fn folded(asked: &Asked, query: &Query, source: Source, column: Column) -> Understood {
     let (measure, name) = (query.measure, query.measure.column);
     let sql = format!(
         "SELECT {} AS {name} FROM {} WHERE {}",
@@ -210,7 +111,8 @@ fn folded(asked: &Asked, query: &Query, source: Source, column: Column) -> Under
         let Some(value) = known.or(none.then_some(0.0)) else {
             return say::nothing(&format!("{name_of}{}", whose(&scope)), &period, &context);
         };
-        let figure = say::figure(measure, value, &context);
+        let rating = of_rating(measure, &scope, value, &context);
+        let figure = format!("{}{rating}", say::figure(measure, value, &context));
         let told = period.told();
         let target = say::against_target(measure, value);
         let text = match (measure.column, &scope) {
@@ -236,7 +138,7 @@ fn folded(asked: &Asked, query: &Query, source: Source, column: Column) -> Under
 }
 
 /// A ratio and a score are told without the word.
-fn says_average(measure: &Measure) -> bool {
+pub(super) fn says_average(measure: &Measure) -> bool {
     let ratio = measure
         .station
         .iter()
@@ -245,8 +147,19 @@ fn says_average(measure: &Measure) -> bool {
     !ratio
         && !matches!(
             measure.column,
-            "tank_stability_pct" | "efficiency_slope" | "health_score"
+            "tank_stability_pct" | "efficiency_slope" | "health_score" | "running_pct"
         )
+}
+
+/// How much of its rating a pump's power is: ` (79 % of its rating)`.
+pub(super) fn of_rating(measure: &Measure, scope: &Scope, value: f64, context: &Context) -> String {
+    match scope {
+        Scope::One(pump) if measure.column == "power_kw" && context.rated_kw[*pump] > 0.0 => {
+            let share = 100.0 * value / context.rated_kw[*pump];
+            format!(" ({} % of its rating)", say::number(share, 0))
+        }
+        _ => String::new(),
+    }
 }
 
 /// The period as the table answers it: whole dates where it has nothing finer.
@@ -284,7 +197,8 @@ fn extreme(asked: &Asked, query: &Query, source: Source, column: Column) -> Unde
                 &context,
             );
         };
-        let figure = say::figure(measure, value, &context);
+        let rating = of_rating(measure, &scope, value, &context);
+        let figure = format!("{}{rating}", say::figure(measure, value, &context));
         let (told, at) = (period.told(), told_text(rows.text(0, "at")));
         let on = if rows.text(0, "at").len() > 10 {
             "at"

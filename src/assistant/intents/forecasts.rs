@@ -4,10 +4,10 @@ use super::{
     NotUnderstood, Shaped, Understood,
     asked::Asked,
     dates::{told_minute, told_text},
+    limits::{Limit, Side},
     periods::Period,
     say::{self, Cells},
     sources::Source,
-    threshold::{Limit, Side},
 };
 use crate::{
     assistant::Show,
@@ -41,87 +41,28 @@ const DEMAND: Target = Target {
 /// Questions about forecasts.
 pub(super) fn shape(asked: &Asked) -> Shaped {
     let words = &asked.words;
-    let says = words.any(&[
-        "forecast",
-        "predict",
-        "prediction",
-        "predicted",
-        "expect",
-        "expected",
-        "forecasted",
-        "forecasting",
-        "model",
-    ]);
-    let ahead = words.any(&[
-        "tomorrow",
-        "next hour",
-        "will",
-        "upcoming",
-        "how long until",
-        "how long till",
-        "coming hour",
-        "coming day",
-        "hour ahead",
-        "next day",
-    ]) || ahead_min(asked).is_some();
-    let planned = words.any(&[
-        "plan",
-        "planned",
-        "schedule",
-        "advice",
-        "advise",
-        "optimisation",
-        "optimization",
-        "saving",
-        "cost",
-        "savings",
-        "should",
-        "next plan",
-        "expectation",
-        "than expected",
-        "expected efficiency",
-    ]);
+    let says = words.any("forecast, predict, prediction, predicted, expect, expected, forecasted, forecasting, model");
+    let ahead = words.any("tomorrow, next hour, will, upcoming, how long until, how long till, coming hour, coming day, \
+         hour ahead, next day") || ahead_min(asked).is_some();
+    let planned = words.any("plan, planned, schedule, advice, advise, optimisation, optimization, saving, cost, savings, \
+         should, next plan, expectation, than expected, expected efficiency");
     let of_pump = asked.pumps.len() == 1
         || asked
             .measures
             .iter()
             .any(|measure| matches!(measure.column, "run_min" | "starts"));
-    if planned || !(says || ahead || words.any(&["rmse"])) {
+    if planned || !(says || ahead || words.any("rmse")) {
         return None;
     }
-    if words.any(&[
-        "rmse",
-        "accurate",
-        "accuracy",
-        "error",
-        "good",
-        "well",
-        "reliable",
-        "skill",
-        "quality",
-        "trust",
-        "bad",
-        "covered",
-        "performing",
-        "performance",
-        "precise",
-        "right",
-        "better",
-    ]) && (says || words.has("rmse"))
+    if words.any("rmse, accurate, accuracy, error, good, well, reliable, skill, quality, trust, bad, covered, \
+         performing, performance, precise, right, better") && (says || words.has("rmse"))
     {
-        if asked.group.is_some() || words.any(&["plot", "chart", "graph", "trend"]) {
+        if asked.group.is_some() || words.any("plot, chart, graph, trend") {
             return None;
         }
         return Some(Ok(quality(asked)));
     }
-    if words.any(&[
-        "which model",
-        "what model",
-        "model in use",
-        "model is used",
-        "model",
-    ]) && !ahead
-    {
+    if words.any("which model, what model, model in use, model is used, model") && !ahead {
         return Some(Ok(models_in_use()));
     }
     let target = target(asked)?;
@@ -146,7 +87,7 @@ pub(super) fn shape(asked: &Asked) -> Shaped {
 fn target(asked: &Asked) -> Option<Option<Target>> {
     if asked
         .words
-        .any(&["demand", "need", "consumption of water", "water demand"])
+        .any("demand, need, consumption of water, water demand")
     {
         return Some(Some(DEMAND));
     }
@@ -200,11 +141,11 @@ fn moment(asked: &Asked) -> Option<LocalMinute> {
         let tomorrow = words.has("tomorrow") || today + time <= now;
         return Some(today + time + if tomorrow { DAY_MIN } else { 0 });
     }
-    let next = words.any(&["next"]);
+    let next = words.any("next");
     match ahead_min(asked) {
         Some(minutes) if !next => Some(now + minutes),
-        None if words.any(&["next hour", "one hour ahead", "hour ahead"])
-            && !words.any(&["course", "over"]) =>
+        None if words.any("next hour, one hour ahead, hour ahead")
+            && !words.any("course, over") =>
         {
             Some(now + 60)
         }

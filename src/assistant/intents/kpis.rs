@@ -25,61 +25,35 @@ const KPIS: &[(&str, &str)] = &[
 /// KPIs, and which pump needs work.
 pub(super) fn shape(asked: &Asked) -> Shaped {
     let words = &asked.words;
-    if words.any(&[
-        "kpi",
-        "key figure",
-        "key performance indicator",
-        "performance indicator",
-        "target",
-    ]) && asked
-        .measures
-        .iter()
-        .all(|measure| measure.target.is_none())
+    if words.any("kpi, key figure, key performance indicator, performance indicator, target")
+        && asked
+            .measures
+            .iter()
+            .all(|measure| measure.target.is_none())
     {
         return Some(Ok(all(asked)));
     }
-    if words.any(&[
-        "maintenance",
-        "service",
-        "attention",
-        "serviced",
-        "repair",
-        "overhaul",
-        "maintained",
-    ]) && words.has("pump")
-        || words.any(&["needs maintenance", "need maintenance"])
+    if words.any("maintenance, service, attention, serviced, repair, overhaul, maintained")
+        && words.has("pump")
+        || words.any("needs maintenance, need maintenance")
     {
         return Some(Ok(maintenance(asked)));
     }
-    if words.any(&[
-        "expectation",
-        "residual",
-        "expected efficiency",
-        "below expectation",
-        "than expected",
-    ]) && words.any(&["pump", "efficiency"])
+    if words.any("expectation, residual, expected efficiency, below expectation, than expected")
+        && words.any("pump, efficiency")
     {
         return Some(Ok(expectation(asked)));
     }
     let column = asked.measure()?.column;
-    let of_pumps =
-        words.any(&["pump"]) && asked.pumps.is_empty() && !words.any(&["average", "mean"]);
+    let of_pumps = words.any("pump") && asked.pumps.is_empty() && !words.any("average, mean");
     if matches!(column, "health_score" | "efficiency_slope")
         && of_pumps
         && asked.group.is_none()
-        && !words.any(&["plot", "chart", "graph", "history"])
+        && !words.any("plot, chart, graph, history")
     {
         let mut each = asked.clone();
         if column == "efficiency_slope"
-            && words.any(&[
-                "losing",
-                "degrading",
-                "worse",
-                "declining",
-                "deteriorating",
-                "falling",
-                "dropping",
-            ])
+            && words.any("losing, degrading, worse, declining, deteriorating, falling, dropping")
         {
             each.rank = Some(Rank::Worst);
         }

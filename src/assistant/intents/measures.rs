@@ -47,8 +47,8 @@ pub(super) struct Measure {
     pub(super) column: &'static str,
     /// As sentences call it.
     pub(super) name: &'static str,
-    /// As questions call it; the longest phrase that fits wins.
-    pub(super) words: &'static [&'static str],
+    /// As questions call it; with commas between; the longest phrase that fits wins.
+    pub(super) words: &'static str,
     /// Its unit; `h` for minutes that are told as a time, empty for counts.
     pub(super) unit: &'static str,
     /// Digits after the point.
@@ -82,7 +82,7 @@ impl Measure {
 const MEASURE: Measure = Measure {
     column: "",
     name: "",
-    words: &[],
+    words: "",
     unit: "",
     decimals: 0,
     usual: Fold::Mean,
@@ -107,24 +107,8 @@ pub(super) static MEASURES: &[Measure] = &[
     Measure {
         column: "level_pct",
         name: "tank level",
-        words: &[
-            "level",
-            "tank level",
-            "hlt",
-            "hlt level",
-            "tank",
-            "reservoir",
-            "reservoir level",
-            "water level",
-            "fill",
-            "filling",
-            "full",
-            "fullness",
-            "fill level",
-            "water tower",
-            "tower",
-            "storage",
-        ],
+        words: "level, tank level, hlt, hlt level, tank, reservoir, reservoir level, water level, fill, \
+             filling, full, fullness, fill level, water tower, tower, storage",
         unit: "%",
         decimals: 1,
         station: &[
@@ -144,18 +128,7 @@ pub(super) static MEASURES: &[Measure] = &[
     Measure {
         column: "flow_m3h",
         name: "flow",
-        words: &[
-            "flow",
-            "flow rate",
-            "flowrate",
-            "throughput",
-            "inflow",
-            "discharge",
-            "m3/h",
-            "m3/hour",
-            "fit101",
-            "flow meter",
-        ],
+        words: "flow, flow rate, flowrate, throughput, inflow, discharge, m3/h, m3/hour, fit101, flow meter",
         unit: "m³/h",
         decimals: 1,
         station: &[
@@ -172,39 +145,11 @@ pub(super) static MEASURES: &[Measure] = &[
     Measure {
         column: "volume_m3",
         name: "volume pumped",
-        words: &[
-            "volume",
-            "water consumption",
-            "water use",
-            "water used",
-            "consumption of water",
-            "volume pumped",
-            "water pumped",
-            "pumped",
-            "pumped volume",
-            "water",
-            "m3",
-            "delivered",
-            "delivery",
-            "total flow",
-            "daily flow",
-            "flow total",
-            "water volume",
-            "pump water",
-            "water delivered",
-            "deliver",
-            "output",
-            "production",
-            "produced",
-            "lifted",
-            "supplied",
-            "water moved",
-            "day total",
-            "much water",
-            "moved",
-            "much flow",
-            "flow volume",
-        ],
+        words: "volume, water consumption, water use, water used, consumption of water, volume pumped, \
+             water pumped, pumped, pumped volume, water, m3, delivered, delivery, total flow, \
+             daily flow, flow total, water volume, pump water, water delivered, deliver, output, \
+             production, produced, lifted, supplied, water moved, day total, much water, moved, \
+             much flow, flow volume",
         unit: "m³",
         usual: Fold::Total,
         station: &[
@@ -221,21 +166,8 @@ pub(super) static MEASURES: &[Measure] = &[
     Measure {
         column: "power_kw",
         name: "power",
-        words: &[
-            "power",
-            "power draw",
-            "draw",
-            "drawing",
-            "drew",
-            "load",
-            "kw",
-            "kilowatt",
-            "electrical power",
-            "power demand",
-            "electric power",
-            "power consumption",
-            "power usage",
-        ],
+        words: "power, power draw, draw, drawing, drew, load, kw, kilowatt, electrical power, power demand, \
+             electric power, power consumption, power usage",
         unit: "kW",
         decimals: 1,
         station: &[(Minutes, same("total_kw"))],
@@ -245,32 +177,10 @@ pub(super) static MEASURES: &[Measure] = &[
     Measure {
         column: "energy_kwh",
         name: "energy",
-        words: &[
-            "energy",
-            "kwh",
-            "consumption",
-            "electricity",
-            "consume",
-            "consumed",
-            "energy consumption",
-            "energy used",
-            "energy use",
-            "energy usage",
-            "electricity consumption",
-            "electricity use",
-            "used energy",
-            "consumer",
-            "energy consumer",
-            "power used",
-            "much power",
-            "current used",
-            "mwh",
-            "much electricity",
-            "consuming",
-            "consumes",
-            "energy hungry",
-            "hungriest",
-        ],
+        words: "energy, kwh, consumption, electricity, consume, consumed, energy consumption, energy used, \
+             energy use, energy usage, electricity consumption, electricity use, used energy, consumer, \
+             energy consumer, power used, much power, current used, mwh, much electricity, consuming, \
+             consumes, energy hungry, hungriest",
         unit: "kWh",
         usual: Fold::Total,
         station: &[
@@ -288,39 +198,10 @@ pub(super) static MEASURES: &[Measure] = &[
     Measure {
         column: "run_min",
         name: "running time",
-        words: &[
-            "run",
-            "ran",
-            "running",
-            "runtime",
-            "run time",
-            "running time",
-            "operate",
-            "operated",
-            "operating",
-            "operation",
-            "hour on",
-            "running hour",
-            "run hour",
-            "operating hour",
-            "pump hour",
-            "on time",
-            "in operation",
-            "work",
-            "worked",
-            "working",
-            "active",
-            "idle",
-            "use",
-            "used",
-            "utilisation",
-            "utilization",
-            "duty",
-            "busy",
-            "busiest",
-            "laziest",
-            "utilised",
-        ],
+        words: "run, ran, running, runtime, run time, running time, operate, operated, operating, \
+             operation, hour on, running hour, run hour, operating hour, pump hour, on time, \
+             in operation, work, worked, working, active, idle, use, used, utilisation, utilization, \
+             duty, busy, busiest, laziest, utilised",
         unit: "h",
         usual: Fold::Total,
         pump: &[
@@ -331,34 +212,20 @@ pub(super) static MEASURES: &[Measure] = &[
         ..MEASURE
     },
     Measure {
+        column: "running_pct",
+        name: "share of time running",
+        words: "percentage of the time, share of the time, utilisation rate, utilization rate, duty cycle, uptime",
+        unit: "%",
+        decimals: 1,
+        pump: &[(Minutes, same("100.0 * p{p}_onoff"))],
+        ..MEASURE
+    },
+    Measure {
         column: "starts",
         name: "start",
-        words: &[
-            "start",
-            "started",
-            "starting",
-            "switching",
-            "switch",
-            "switched",
-            "switched on",
-            "cycle",
-            "pump start",
-            "number of start",
-            "kick in",
-            "turn on",
-            "switching frequency",
-            "switching operation",
-            "on cycle",
-            "cycled",
-            "restart",
-            "activation",
-            "begin",
-            "pump cycle",
-            "come on",
-            "came on",
-            "switch on",
-            "turned on",
-        ],
+        words: "start, started, starting, switching, switch, switched, switched on, cycle, pump start, \
+             number of start, kick in, turn on, switching frequency, switching operation, on cycle, \
+             cycled, restart, activation, begin, pump cycle, come on, came on, switch on, turned on",
         usual: Fold::Total,
         pump: &[(Health, Amount("start_count")), (Sessions, Amount("1"))],
         more_is_better: Some(false),
@@ -367,14 +234,7 @@ pub(super) static MEASURES: &[Measure] = &[
     Measure {
         column: "stops",
         name: "stop",
-        words: &[
-            "stop",
-            "stopped",
-            "switched off",
-            "turned off",
-            "switch off",
-            "turn off",
-        ],
+        words: "stop, stopped, switched off, turned off, switch off, turn off",
         usual: Fold::Total,
         pump: &[(Health, Amount("stop_count")), (Ends, Amount("1"))],
         ..MEASURE
@@ -382,14 +242,7 @@ pub(super) static MEASURES: &[Measure] = &[
     Measure {
         column: "short_cycles",
         name: "short cycle",
-        words: &[
-            "short cycle",
-            "short run",
-            "short cycling",
-            "short cycled",
-            "cycling",
-            "short session",
-        ],
+        words: "short cycle, short run, short cycling, short cycled, cycling, short session",
         usual: Fold::Total,
         pump: &[(Sessions, Amount("is_short_cycle"))],
         more_is_better: Some(false),
@@ -398,34 +251,11 @@ pub(super) static MEASURES: &[Measure] = &[
     Measure {
         column: "run_length_min",
         name: "run",
-        words: &[
-            "run length",
-            "length of a run",
-            "length of run",
-            "single run",
-            "longest run",
-            "shortest run",
-            "average run",
-            "run duration",
-            "session",
-            "pump session",
-            "session length",
-            "session duration",
-            "cycle length",
-            "uninterrupted run",
-            "continuous run",
-            "longest session",
-            "run last",
-            "longest cycle",
-            "mean run",
-            "average session",
-            "long is a run",
-            "without a break",
-            "without stopping",
-            "at a stretch",
-            "non stop",
-            "in one go",
-        ],
+        words: "run length, length of a run, length of run, single run, longest run, shortest run, \
+             average run, run duration, session, pump session, session length, session duration, \
+             cycle length, uninterrupted run, continuous run, longest session, run last, longest cycle, \
+             mean run, average session, long is a run, without a break, without stopping, at a stretch, \
+             non stop, in one go",
         unit: "h",
         station: &[(Sessions, same("duration_min"))],
         pump: &[(Sessions, same("duration_min"))],
@@ -434,17 +264,9 @@ pub(super) static MEASURES: &[Measure] = &[
     Measure {
         column: "pumps_on",
         name: "number of running pumps",
-        words: &[
-            "pumps on",
-            "number of pump",
-            "pump in operation",
-            "pump at once",
-            "pump together",
-            "number of running pump",
-            "pump at the same time",
-            "pump simultaneously",
-            "simultaneous pump",
-        ],
+        words: "pumps on, number of pump running, number of pump on, number of pump active, \
+             number of pump operating, pump in operation, pump at once, pump together, \
+             number of running pump, pump at the same time, pump simultaneously, simultaneous pump",
         unit: "pumps",
         decimals: 1,
         station: &[
@@ -457,31 +279,12 @@ pub(super) static MEASURES: &[Measure] = &[
     Measure {
         column: "kwh_per_m3",
         name: "energy per m³",
-        words: &[
-            "energy per m3",
-            "kwh per m3",
-            "kwh/m3",
-            "specific energy",
-            "energy intensity",
-            "energy per cubic",
-            "specific consumption",
-            "energy per cubic m3",
-            "consumption per m3",
-            "consumption per cubic m3",
-            "energy consumption per cubic m3",
-            "energy consumption per m3",
-            "energy use per m3",
-            "energy used per m3",
-            "electricity consumption per m3",
-            "specific energy consumption",
-            "energy per unit",
-            "kwh per cubic m3",
-            "electricity per m3",
-            "electricity per cubic m3",
-            "energy for each m3",
-            "kwh for each m3",
-            "power per m3",
-        ],
+        words: "energy per m3, kwh per m3, kwh/m3, specific energy, energy intensity, energy per cubic, \
+             specific consumption, energy per cubic m3, consumption per m3, consumption per cubic m3, \
+             energy consumption per cubic m3, energy consumption per m3, energy use per m3, \
+             energy used per m3, electricity consumption per m3, specific energy consumption, \
+             energy per unit, kwh per cubic m3, electricity per m3, electricity per cubic m3, \
+             energy for each m3, kwh for each m3, power per m3",
         unit: "kWh/m³",
         decimals: 3,
         station: &[
@@ -495,26 +298,10 @@ pub(super) static MEASURES: &[Measure] = &[
     Measure {
         column: "m3_per_kwh",
         name: "efficiency",
-        words: &[
-            "efficiency",
-            "efficient",
-            "m3 per kwh",
-            "delivered per kwh",
-            "water delivered per kwh",
-            "pumped per kwh",
-            "volume per kwh",
-            "water per kwh",
-            "water pumped per kwh",
-            "m3/kwh",
-            "pump efficiency",
-            "efficiently",
-            "inefficient",
-            "water per kwh",
-            "cubic m3 per kwh",
-            "performing",
-            "performance",
-            "perform",
-        ],
+        words: "efficiency, efficient, m3 per kwh, delivered per kwh, water delivered per kwh, \
+             pumped per kwh, volume per kwh, water per kwh, water pumped per kwh, m3/kwh, \
+             pump efficiency, efficiently, inefficient, water per kwh, cubic m3 per kwh, performing, \
+             performance, perform",
         unit: "m³/kWh",
         decimals: 2,
         station: &[
@@ -544,11 +331,7 @@ pub(super) static MEASURES: &[Measure] = &[
     Measure {
         column: "flow_per_pump_m3h",
         name: "flow for each running pump",
-        words: &[
-            "flow per pump",
-            "flow per running pump",
-            "flow for each pump",
-        ],
+        words: "flow per pump, flow per running pump, flow for each pump",
         unit: "m³/h",
         decimals: 1,
         station: &[(Minutes, same("flow_per_pump"))],
@@ -557,24 +340,8 @@ pub(super) static MEASURES: &[Measure] = &[
     Measure {
         column: "health_score",
         name: "health score",
-        words: &[
-            "health",
-            "health score",
-            "score",
-            "pump health",
-            "healthy",
-            "healthiest",
-            "sick",
-            "sickest",
-            "unhealthy",
-            "wear",
-            "worn",
-            "shape",
-            "in the worst condition",
-            "in the best condition",
-            "pump condition",
-            "weakest",
-        ],
+        words: "health, health score, score, pump health, healthy, healthiest, sick, sickest, unhealthy, \
+             wear, worn, shape, in the worst condition, in the best condition, pump condition, weakest",
         unit: "of 100",
         decimals: 1,
         station: &[(Health, same("health_score"))],
@@ -589,28 +356,10 @@ pub(super) static MEASURES: &[Measure] = &[
     Measure {
         column: "efficiency_slope",
         name: "efficiency slope over seven days",
-        words: &[
-            "efficiency slope",
-            "slope",
-            "efficiency trend",
-            "trend of efficiency",
-            "trend in efficiency",
-            "trend of the efficiency",
-            "efficiency trending",
-            "losing efficiency",
-            "efficiency change",
-            "degrading",
-            "degradation",
-            "getting worse",
-            "declining",
-            "decline",
-            "improving",
-            "efficiency improving",
-            "efficiency falling",
-            "efficiency dropping",
-            "deteriorating",
-            "efficiency declining",
-        ],
+        words: "efficiency slope, slope, efficiency trend, trend of efficiency, trend in efficiency, \
+             trend of the efficiency, efficiency trending, losing efficiency, efficiency change, \
+             degrading, degradation, getting worse, declining, decline, improving, efficiency improving, \
+             efficiency falling, efficiency dropping, deteriorating, efficiency declining",
         unit: "m³/kWh a day",
         decimals: 4,
         station: &[(Health, same("efficiency_slope_7d"))],
@@ -625,15 +374,8 @@ pub(super) static MEASURES: &[Measure] = &[
     Measure {
         column: "tank_stability_pct",
         name: "tank stability",
-        words: &[
-            "stability",
-            "tank stability",
-            "stability index",
-            "tank stability index",
-            "stable",
-            "level stability",
-            "tank stable",
-        ],
+        words: "stability, tank stability, stability index, tank stability index, stable, level stability, \
+             tank stable",
         unit: "%",
         decimals: 1,
         station: &[(
@@ -650,18 +392,8 @@ pub(super) static MEASURES: &[Measure] = &[
     Measure {
         column: "alerts",
         name: "alert",
-        words: &[
-            "alert",
-            "incident",
-            "warning",
-            "fault",
-            "problem",
-            "alert frequency",
-            "issue",
-            "failure",
-            "trouble",
-            "malfunction",
-        ],
+        words: "alert, incident, warning, fault, problem, alert frequency, issue, failure, trouble, \
+             malfunction",
         usual: Fold::Total,
         station: &[(Alerts, Amount("1"))],
         pump: &[(Alerts, Amount("1"))],
@@ -671,16 +403,8 @@ pub(super) static MEASURES: &[Measure] = &[
     Measure {
         column: "savings_kwh_pct",
         name: "energy saved by the advice",
-        words: &[
-            "saving",
-            "save",
-            "saved",
-            "optimisation saving",
-            "optimization saving",
-            "energy saving",
-            "energy saved",
-            "saving percentage",
-        ],
+        words: "saving, save, saved, optimisation saving, optimization saving, energy saving, energy saved, \
+             saving percentage",
         unit: "%",
         decimals: 1,
         station: &[(
@@ -700,15 +424,8 @@ pub(super) static MEASURES: &[Measure] = &[
     Measure {
         column: "saved_cost",
         name: "money saved by the advice",
-        words: &[
-            "money saved",
-            "cost saving",
-            "cost saved",
-            "saved money",
-            "save money",
-            "money did we save",
-            "saving in money",
-        ],
+        words: "money saved, cost saving, cost saved, saved money, save money, money did we save, \
+             saving in money",
         unit: "{currency}",
         decimals: 2,
         usual: Fold::Total,
@@ -719,21 +436,8 @@ pub(super) static MEASURES: &[Measure] = &[
     Measure {
         column: "metered_cost",
         name: "energy cost as metered",
-        words: &[
-            "cost",
-            "energy cost",
-            "electricity cost",
-            "spend",
-            "spent",
-            "bill",
-            "money",
-            "paid",
-            "pay",
-            "electricity bill",
-            "pumping cost",
-            "energy bill",
-            "costing",
-        ],
+        words: "cost, energy cost, electricity cost, spend, spent, bill, money, paid, pay, \
+             electricity bill, pumping cost, energy bill, costing",
         unit: "{currency}",
         decimals: 2,
         usual: Fold::Total,
@@ -744,15 +448,8 @@ pub(super) static MEASURES: &[Measure] = &[
     Measure {
         column: "rmse",
         name: "error of the forecasts (RMSE)",
-        words: &[
-            "rmse",
-            "forecast rmse",
-            "forecast error",
-            "error of the forecast",
-            "prediction error",
-            "forecast accuracy",
-            "model error",
-        ],
+        words: "rmse, forecast rmse, forecast error, error of the forecast, prediction error, \
+             forecast accuracy, model error",
         decimals: 2,
         unit: "{target}",
         station: &[(Accuracy, same("rmse"))],
@@ -762,15 +459,7 @@ pub(super) static MEASURES: &[Measure] = &[
     Measure {
         column: "counter_h",
         name: "running hours on the PLC's counter",
-        words: &[
-            "counter",
-            "hour counter",
-            "hour meter",
-            "running hour counter",
-            "runtime counter",
-            "rhr",
-            "lifetime hour",
-        ],
+        words: "counter, hour counter, hour meter, running hour counter, runtime counter, rhr, lifetime hour",
         unit: "hours",
         usual: Fold::Max,
         pump: &[(Minutes, same("p{p}_rhr"))],

@@ -1,10 +1,11 @@
 //! The built-in engine: a question in plain English → one SELECT → the sentence with the figures, without any model.
 //!
 //! ```text
-//!  question ─► words ─┬► when, bounds, dates ─► periods ─┐
-//!                     ├► asked: pumps, group, rank ──────┼► a shape ─► SQL (sources) and the sentence (say)
-//!                     └► measures, topics ───────────────┘   figure, pumps, buckets, series, compare, threshold,
-//!                                                            state, alerts, kpis, forecasts, plans, records
+//!  question ─► words ─┬► when, units, bounds, dates ─► periods ─┐
+//!                     ├► names, limits ─► asked ────────────────┼► a shape ─► SQL (sources), sentence (say)
+//!                     └► measures, topics: the tables ──────────┘
+//!
+//!  shapes: figure, figures, pumps, buckets, series, compare, threshold, state, running, alerts, kpis, forecasts, plans, records
 //! ```
 //!
 //! *Invariants.* Pure: no I/O, no clock. Nothing of the question's text gets into the SQL, only numbers, dates and constants
@@ -18,20 +19,26 @@ mod buckets;
 mod compare;
 mod dates;
 mod figure;
+mod figures;
 mod forecasts;
 mod kpis;
+mod limits;
 mod measures;
+mod names;
 mod periods;
 mod plans;
 mod pumps;
 mod records;
 mod refuse;
+mod running;
 mod say;
 mod series;
 mod sources;
 mod state;
 mod threshold;
 mod topics;
+mod units;
+mod vocabulary;
 mod when;
 #[cfg(test)]
 mod when_tests;
@@ -168,7 +175,7 @@ fn read(question: &str, context: &Context) -> Result<Understood, NotUnderstood> 
     }
     let asked = Asked::read(question, context)?;
     let unknown = asked.words.unknown();
-    if unknown.len() > UNKNOWN_MAX {
+    if unknown.len() > UNKNOWN_MAX || asked.words.has_unknown_period() {
         return Err(refuse::unknown(&unknown));
     }
     let understood = shape(&asked).unwrap_or_else(|| Err(refuse::nothing_asked(&unknown)))?;
@@ -192,6 +199,7 @@ fn shape(asked: &Asked) -> Shaped {
         kpis::shape,
         state::shape,
         threshold::shape,
+        pumps::times,
         compare::shape,
         buckets::shape,
         series::shape,

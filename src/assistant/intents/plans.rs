@@ -17,49 +17,30 @@ const CHANGES_MAX: usize = 4;
 /// Questions about plans.
 pub(super) fn shape(asked: &Asked) -> Shaped {
     let words = &asked.words;
-    let plan = words.any(&[
-        "plan",
-        "planned",
-        "schedule",
-        "scheduled",
-        "advice",
-        "advise",
-        "advised",
-        "recommend",
-        "recommended",
-        "recommendation",
-        "optimisation",
-        "optimization",
-        "optimiser",
-        "optimizer",
-        "should we run",
-        "should run",
-        "planning",
-        "should start",
-        "should be running",
-    ]);
-    if !plan && !(words.has("should") && words.has("pump")) {
+    let plan = words.any("plan, planned, schedule, scheduled, advice, advise, advised, recommend, recommended, \
+         recommendation, optimisation, optimization, optimiser, optimizer, should we run, should run, \
+         planning, should start, should be running");
+    let pumps_should = words.has("should") && (words.has("pump") || !asked.pumps.is_empty());
+    if !(plan || pumps_should) {
         return None;
     }
-    let saves = words.any(&["saving", "save", "saved", "savings"]);
-    let past = !asked.periods.is_empty()
-        || words.any(&[
-            "did", "was", "were", "have", "realised", "realized", "so far",
-        ]);
-    if words.any(&["followed", "follow", "following"]) {
+    let saves = words.any("saving, save, saved, savings");
+    let past =
+        !asked.periods.is_empty() || words.any("did, was, were, have, realised, realized, so far");
+    if words.any("followed, follow, following") {
         return Some(Ok(followed(asked)));
     }
-    if saves && past || words.any(&["how many plan", "number of plan", "how often"]) {
+    if saves && past || words.any("how many plan, number of plan, how often") {
         return if saves {
             None
         } else {
             Some(Ok(counted(asked)))
         };
     }
-    if asked.group.is_some() || words.any(&["kpi"]) {
+    if asked.group.is_some() || words.any("kpi") {
         return None;
     }
-    if saves && words.any(&["target", "kpi", "percent", "percentage"]) && !words.has("planned") {
+    if saves && words.any("target, kpi, percent, percentage") && !words.has("planned") {
         return None;
     }
     Some(Ok(newest(asked, saves)))
@@ -70,7 +51,7 @@ fn newest(asked: &Asked, saves: bool) -> Understood {
                no_savings_because, starts, gap_pct, schedule, (unixepoch(made_at) - ts) / 60 AS offset_min FROM optimization_runs ORDER BY ts DESC LIMIT 1"
         .to_owned();
     let currency = asked.context.currency.clone();
-    let costs = asked.words.any(&["cost", "money", "price"]);
+    let costs = asked.words.any("cost, money, price");
     Understood::new(sql, Show::Table, move |rows| {
         if rows.rows.is_empty() {
             return "There is no plan yet.".into();

@@ -1,10 +1,11 @@
 //! The pumps beside each other: which had most, which least, and each one's figure; when one ran.
 
 use super::{
-    Shaped, Understood,
+    Context, Shaped, Understood,
     asked::{Asked, Rank},
     dates::told_text,
     figure::{as_answered, usual_period},
+    limits::Limit,
     measures::{Fold, Measure, measure},
     periods::Period,
     say::{self, Cells},
@@ -20,9 +21,6 @@ const LISTED_MAX: usize = 100;
 
 /// Questions about each pump, and about when one ran.
 pub(super) fn shape(asked: &Asked) -> Shaped {
-    if let Some(listed) = when_it_ran(asked) {
-        return Some(Ok(listed));
-    }
     if !asked.each_pump {
         return None;
     }
@@ -46,13 +44,9 @@ fn measured(asked: &Asked) -> &'static Measure {
         // "Which pump was used most" and "which ran longest" are one; "ran most often" counts.
         Some(found)
             if found.column == "run_length_min"
-                && !asked.words.any(&[
-                    "longest run",
-                    "shortest run",
-                    "single run",
-                    "run length",
-                    "session",
-                ]) =>
+                && !asked
+                    .words
+                    .any("longest run, shortest run, single run, run length, session, without a break, without stopping, at a stretch, in one go, non stop, continuous run, uninterrupted run") =>
         {
             measure("run_min")
         }
@@ -98,6 +92,7 @@ pub(super) fn ranking(
     let period = as_answered(period, source);
     let context = asked.context.clone();
     let superlative = asked.rank.is_some() && pumps.is_empty();
+    let (limit, most) = (asked.limit, asked.words.top());
     Some(Understood::new(sql, show, move |rows| {
         let mut found = rows.pairs("pump", measure.column);
         if found.is_empty() && (!measure.is_count() || say::is_outside(&period, &context)) {
@@ -107,10 +102,16 @@ pub(super) fn ranking(
         if measure.is_count() && (measure.column != "alerts" || least) {
             add_missing(&mut found, &pumps);
         }
+        if found.is_empty() {
+            return format!("No pump had a {} {}.", measure.name, period.told());
+        }
+        if let Some(limit) = limit {
+            return within(measure, &found, limit, &period, &context);
+        }
         sort(&mut found, least);
         let told = |value: f64| say::figure(measure, value, &context);
         if superlative {
-            return winner(measure, &found, least, &period, told);
+            return winner(measure, &found, (least, most), &period, told);
         }
         let all: Vec<String> = found
             .iter()
@@ -163,7 +164,7 @@ fn sort(found: &mut [(String, f64)], least: bool) {
 fn winner(
     measure: &Measure,
     found: &[(String, f64)],
-    least: bool,
+    (least, most): (bool, usize),
     period: &Period,
     told: impl Fn(f64) -> String,
 ) -> String {
@@ -184,11 +185,18 @@ fn winner(
         return format!("No pump {what} {}.", period.told());
     }
     let both = if first.len() > 1 { " each" } else { "" };
-    let next = found
-        .get(first.len())
-        .map_or(String::new(), |(pump, value)| {
-            format!("; then {pump} with {}", told(*value))
-        });
+    let others = found
+        .iter()
+        .skip(first.len())
+        .take(most.saturating_sub(first.len()));
+    let others: Vec<String> = others
+        .map(|(pump, value)| format!("{pump} with {}", told(*value)))
+        .collect();
+    let next = if others.is_empty() {
+        String::new()
+    } else {
+        format!("; then {}", say::list(&others))
+    };
     let verb = match (measure.column, least) {
         ("run_min", false) => "ran longest".into(),
         ("run_min", true) => "ran least".into(),
@@ -201,6 +209,9 @@ fn winner(
         ),
         ("energy_kwh", false) => "used the most energy".into(),
         ("energy_kwh", true) => "used the least energy".into(),
+        ("run_length_min", _) => {
+            format!("had the {} run", if least { "shortest" } else { "longest" })
+        }
         _ => format!(
             "had the {} {}",
             if least { "lowest" } else { "highest" },
@@ -218,41 +229,68 @@ fn winner(
     )
 }
 
+/// The pumps whose figure is within a limit.
+fn within(
+    measure: &Measure,
+    found: &[(String, f64)],
+    limit: Limit,
+    period: &Period,
+    context: &Context,
+) -> String {
+    let figure = |value: f64| say::figure(measure, value, context);
+    let condition = limit.told(|value| match measure.unit {
+        "of 100" => say::number(value, 0),
+        _ => figure(value),
+    });
+    let name = if measure.is_count() {
+        say::many(measure.name)
+    } else {
+        measure.name.into()
+    };
+    let fit = found.iter().filter(|(_, value)| limit.holds(*value));
+    let fit: Vec<String> = fit
+        .map(|(pump, value)| format!("{pump} ({})", figure(*value)))
+        .collect();
+    match fit.len() {
+        0 => format!("No pump had {name} {condition} {}.", period.told()),
+        count => format!(
+            "{} had {name} {condition} {}: {}.",
+            say::plural(count as f64, "pump"),
+            period.told(),
+            say::list(&fit)
+        ),
+    }
+}
+
 /// When a pump started, stopped or last ran.
+pub(super) fn times(asked: &Asked) -> Shaped {
+    when_it_ran(asked).map(Ok)
+}
+
 fn when_it_ran(asked: &Asked) -> Option<Understood> {
     let words = &asked.words;
     let pump = asked.one_pump();
-    let starts = words.any(&[
-        "start",
-        "started",
-        "begin",
-        "switched on",
-        "turned on",
-        "come on",
-        "came on",
-        "restart",
-    ]);
-    let stops = words.any(&["stop", "stopped", "switched off", "turned off"]);
-    let runs = words.any(&["run", "running", "ran", "on", "operation", "used", "active"]);
+    let starts =
+        words.any("start, started, begin, switched on, turned on, come on, came on, restart");
+    let stops = words.any("stop, stopped, switched off, turned off");
+    let runs = words.any("run, running, ran, on, operation, used, active");
     let asks_when = words.begins(&["when"])
-        || words.any(&[
-            "what time",
-            "since when",
-            "at what time",
-            "list of start",
-            "list the start",
-            "last run",
-            "latest run",
-        ])
-        || words.any(&["last start", "last stop", "first start", "start time"]);
-    if !asks_when || !(starts || stops || runs) || pump.is_none() && !words.has("pump") {
+        || words.any("what time, since when, at what time, list of start, list the start, last run, latest run")
+        || words.any("last start, last stop, first start, start time");
+    let lists = pump.is_some() && words.any("list, show") && starts && asked.rank.is_none();
+    let each = asked.group.is_some();
+    if !(asks_when || lists)
+        || each
+        || !(starts || stops || runs)
+        || pump.is_none() && !words.has("pump")
+    {
         return None;
     }
-    let last = words.any(&["last", "latest", "most recent", "newest"]) || words.has("since when");
+    let last = words.any("last, latest, most recent, newest") || words.has("since when");
     if asked.each_pump && last {
         return Some(last_of_each());
     }
-    let first = words.any(&["first", "earliest"]);
+    let first = words.any("first, earliest");
     let period = asked.period_or(|asked| if last { asked.all() } else { asked.today() });
     let source = if stops && !starts {
         Source::Ends

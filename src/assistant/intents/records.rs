@@ -18,29 +18,13 @@ const LISTED_MAX: usize = 100;
 /// Questions about the data.
 pub(super) fn shape(asked: &Asked) -> Shaped {
     let words = &asked.words;
-    let of_data = words.any(&[
-        "data",
-        "row",
-        "sample",
-        "record",
-        "reading",
-        "measurement",
-        "recording",
-        "historian",
-        "dataset",
-    ]);
-    if words.any(&[
-        "gap",
-        "hole",
-        "dropout",
-        "data missing",
-        "missing data",
-        "data outage",
-        "interruption",
-        "communication outage",
-        "lost communication",
-        "communication loss",
-    ]) {
+    let of_data = words
+        .any("data, row, sample, record, reading, measurement, recording, historian, dataset")
+        || words.has("missing") && words.any("minute, minutes");
+    if words.any(
+        "gap, hole, dropout, data missing, missing data, data outage, interruption, \
+         communication outage, lost communication, communication loss",
+    ) {
         return Some(Ok(gaps(asked)));
     }
     if !of_data
@@ -51,49 +35,14 @@ pub(super) fn shape(asked: &Asked) -> Shaped {
     {
         return None;
     }
-    let newest = words.any(&[
-        "last",
-        "latest",
-        "newest",
-        "most recent",
-        "old",
-        "fresh",
-        "up to date",
-        "stale",
-        "arrive",
-        "current",
-    ]);
-    let oldest = words.any(&[
-        "first",
-        "oldest",
-        "earliest",
-        "begin",
-        "start",
-        "since when",
-        "how far",
-        "reach",
-        "cover",
-        "range",
-        "span",
-        "go back",
-    ]);
-    let many = words.any(&[
-        "how many",
-        "number of",
-        "count",
-        "missing",
-        "complete",
-        "completeness",
-        "how much",
-        "quality",
-        "good",
-        "coverage",
-    ]);
+    let newest = words
+        .any("last, latest, newest, most recent, old, fresh, up to date, stale, arrive, current");
+    let oldest = words.any("first, oldest, earliest, begin, start, since when, how far, reach, cover, range, span, go back");
+    let many = words.any("how many, number of, count, missing, complete, completeness, how much, quality, good, coverage");
     if oldest || newest {
         return Some(Ok(reach(newest && !oldest)));
     }
-    (many || words.any(&["there", "any", "do we have", "is there", "available"]))
-        .then(|| Ok(counted(asked)))
+    (many || words.any("there, any, do we have, is there, available")).then(|| Ok(counted(asked)))
 }
 
 fn reach(newest: bool) -> Understood {
@@ -158,8 +107,8 @@ fn counted(asked: &Asked) -> Understood {
 /// Silences between two rows.
 fn gaps(asked: &Asked) -> Understood {
     let words = &asked.words;
-    let last = words.any(&["last", "latest", "most recent"]);
-    let longest = words.any(&["longest", "biggest", "largest"]);
+    let last = words.any("last, latest, most recent");
+    let longest = words.any("longest, biggest, largest");
     let period = asked.period_or(|asked| {
         if last || longest {
             asked.all()

@@ -14,8 +14,8 @@ use crate::assistant::Show;
 
 /// Most points of a series.
 const POINTS_MAX: usize = 400;
-/// Hours that a line of single minutes may take.
-const MINUTES_H: i64 = 6;
+/// The longest line of single minutes.
+const MINUTE_BY_MINUTE: i64 = 360;
 
 /// Series.
 pub(super) fn shape(asked: &Asked) -> Shaped {
@@ -23,19 +23,10 @@ pub(super) fn shape(asked: &Asked) -> Shaped {
     let measure = asked.measure()?;
     // A trend of efficiency is its slope, which is one figure.
     let is_slope = measure.column == "efficiency_slope";
-    let drawn = words.any(&[
-        "plot",
-        "chart",
-        "graph",
-        "curve",
-        "profile",
-        "history",
-        "over time",
-        "development",
-    ]) || !is_slope && words.any(&["trend", "series", "develop"]);
-    let shown = words.any(&["show", "display", "list", "give"])
-        && asked.fold.is_none()
-        && asked.rank.is_none();
+    let drawn = words.any("plot, chart, graph, curve, profile, history, over time, development")
+        || !is_slope && words.any("trend, series, develop");
+    let shown =
+        words.any("show, display, list, give") && asked.fold.is_none() && asked.rank.is_none();
     let each = asked.group.is_some() && !asked.which;
     let is_mean = asked.fold == Some(Fold::Mean) && measure.is_amount();
     let period = asked.period_or(|asked| match asked.group {
@@ -188,22 +179,22 @@ fn ends(pairs: &[(String, f64)]) -> ((String, f64), (String, f64)) {
 
 /// Means of so many minutes that a line has not too many points.
 fn step_min(period: &Period) -> i64 {
-    let minutes = period.until - period.from;
-    match minutes {
-        ..=360 if minutes <= MINUTES_H * 60 => 1,
-        ..=1800 => 5,
+    match period.until - period.from {
+        minutes if minutes <= MINUTE_BY_MINUTE => 1,
+        minutes if minutes <= 1800 => 5,
         _ => 15,
     }
 }
 
 fn line(asked: &Asked, query: &Query) -> Understood {
     let (measure, context) = (query.measure, asked.context.clone());
-    let step = step_min(&query.period);
     let source = Source::Minutes;
     let row = query.source().map_or_else(String::new, |(source, column)| {
         query.row(source, query.part(column))
     });
     let each = matches!(query.scope, Scope::Each(_));
+    // Six lines have six times the points.
+    let step = step_min(&query.period) * if each { 6 } else { 1 };
     let pump = if each { "pump, " } else { "" };
     let fold = match query.fold {
         Fold::Min => "min",
@@ -216,7 +207,7 @@ fn line(asked: &Asked, query: &Query) -> Understood {
         query.from(source),
         query.condition(source),
         step * 60,
-        if each { POINTS_MAX * 6 } else { POINTS_MAX },
+        if each { POINTS_MAX * 2 } else { POINTS_MAX },
     );
     let unit = say::unit(measure, &context);
     let show = if each {

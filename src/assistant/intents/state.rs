@@ -3,92 +3,34 @@
 use super::{
     Shaped, Understood,
     asked::Asked,
-    dates::{told_minute, told_text},
+    dates::told_text,
     figure::whose,
     measures::{Column, Measure},
+    running::{NEWEST, running, running_since},
     say::{self, Cells},
     sources::{Scope, Source},
 };
 use crate::{
     assistant::Show,
-    calendar::text,
     tags::{PUMPS, pump_name},
 };
 
-/// The newest row.
-const NEWEST: &str = "ts = (SELECT max(ts) FROM readings_wide)";
-
 /// Questions about the present state, and about the pumps at a moment.
 pub(super) fn shape(asked: &Asked) -> Shaped {
-    let words = &asked.words;
-    let moment = asked
-        .periods
-        .first()
-        .filter(|period| period.is_moment)
-        .map(|period| period.from);
-    let is_now = words.any(&[
-        "now",
-        "currently",
-        "right now",
-        "at the moment",
-        "current",
-        "present",
-        "presently",
-        "live",
-        "at present",
-    ]);
-    let no_period = asked.periods.is_empty();
-    let present = no_period
-        && (is_now
-            || words.begins(&["is", "are"])
-            || words.any(&["is", "are"]) && !words.any(&["when", "is there"]));
-    let been =
-        no_period && words.any(&["has", "have"]) && words.any(&["been", "how long", "since when"]);
-    if let Some(pump) = asked
-        .one_pump()
-        .filter(|_| been && words.any(&["running", "on", "operating"]))
-    {
-        return Some(Ok(running_since(pump)));
-    }
-    let what_goes_on = no_period
-        && words.any(&[
-            "going on",
-            "doing",
-            "happening",
-            "ok",
-            "okay",
-            "fine",
-            "alright",
-        ]);
-    if let Some(pump) = asked.one_pump().filter(|_| {
-        no_period && asked.measures.is_empty() && asked.rank.is_none() && asked.group.is_none()
-    }) {
-        if asked.fold.is_none()
-            && asked.limit.is_none()
-            && !words.any(&["alert", "compare", "than"])
-            && !running_words(asked)
-        {
-            return Some(Ok(pump_state(pump)));
-        }
-    }
-    if what_goes_on && asked.measures.is_empty() && asked.pumps.is_empty() {
-        return Some(Ok(station_state()));
-    }
-    if moment.is_none()
-        && !present
-        && !(no_period
-            && words.any(&[
-                "status",
-                "state",
-                "overview",
-                "condition",
-                "summary",
-                "situation",
-            ]))
+    let moment = asked.periods.first().filter(|period| period.is_moment);
+    let moment = moment.map(|period| period.from);
+    if asked.limit.is_some()
+        || asked.group.is_some()
+        || moment.is_none() && !asked.periods.is_empty()
     {
         return None;
     }
-    if asked.limit.is_some() || asked.group.is_some() {
+    if moment.is_none()
+        && let Some(state) = as_a_whole(asked)
+    {
+        return Some(Ok(state));
+    }
+    if moment.is_none() && !is_present(asked) {
         return None;
     }
     if let Some(state) = running(asked, moment) {
@@ -97,63 +39,79 @@ pub(super) fn shape(asked: &Asked) -> Shaped {
     if moment.is_some() {
         return None;
     }
-    if asked.measures.is_empty() && asked.rank.is_none() && asked.fold.is_none() {
-        let asks = words.any(&[
-            "how",
-            "status",
-            "state",
-            "overview",
-            "condition",
-            "summary",
-            "situation",
-            "everything",
-            "what",
-            "going",
-        ]);
-        return match asked.one_pump() {
-            Some(pump) if asks => Some(Ok(pump_state(pump))),
-            None if asks
-                && !asked.each_pump
-                && words.unknown().is_empty()
-                && asked.periods.is_empty()
-                && says_station(asked) =>
-            {
-                Some(Ok(station_state()))
-            }
-            _ => None,
-        };
+    of_measure(asked).map(Ok)
+}
+
+fn is_now(asked: &Asked) -> bool {
+    asked.words.any(
+        "now, currently, right now, at the moment, current, present, presently, live, at present",
+    )
+}
+
+fn is_present(asked: &Asked) -> bool {
+    let words = &asked.words;
+    let is = words.any("is, are") && !words.any("when, is there");
+    is_now(asked)
+        || is
+        || words.begins(&["is", "are"])
+        || words.any("status, state, overview, condition, summary, situation")
+}
+
+/// The state of the station, or of a pump, where no figure of it is named.
+fn as_a_whole(asked: &Asked) -> Option<Understood> {
+    let words = &asked.words;
+    let been = words.any("has, have") && words.any("been, how long, since when");
+    if let Some(pump) = asked
+        .one_pump()
+        .filter(|_| been && words.any("running, on, operating"))
+    {
+        return Some(running_since(pump));
     }
+    if !asked.measures.is_empty() || asked.rank.is_some() || asked.fold.is_some() {
+        return None;
+    }
+    let other = words.any("alert, compare, than, on, off, standing, switched on");
+    if let Some(pump) = asked.one_pump() {
+        return (!other).then(|| pump_state(pump));
+    }
+    let goes_on = words.any("going on, doing, happening, ok, okay, fine, alright");
+    let asks = words.any(
+        "how, status, state, overview, condition, summary, situation, everything, what, going",
+    );
+    let station = is_present(asked)
+        && asks
+        && !other
+        && !asked.each_pump
+        && says_station(asked)
+        && words.unknown().is_empty();
+    (asked.pumps.is_empty() && (goes_on || station)).then(station_state)
+}
+
+/// The newest value of a measure, and where it is going.
+fn of_measure(asked: &Asked) -> Option<Understood> {
     let measure = asked.measure()?;
+    let now = is_now(asked);
     let gauge = matches!(
         measure.column,
         "level_pct" | "flow_m3h" | "power_kw" | "pumps_on" | "flow_per_pump_m3h"
     );
-    let ratio = is_now && matches!(measure.column, "kwh_per_m3");
+    let ratio = now && measure.column == "kwh_per_m3";
     if asked.each_pump || asked.fold.is_some() || asked.rank.is_some() || !(gauge || ratio) {
         return None;
     }
-    if super::series::shape(asked).is_some() && !is_now {
+    if asked.one_pump().is_some() && measure.pump.is_empty()
+        || !now && super::series::shape(asked).is_some()
+    {
         return None;
     }
-    let moves = words.any(&[
-        "rising",
-        "falling",
-        "rise",
-        "fall",
-        "increase",
-        "decrease",
-        "dropping",
-        "increasing",
-        "decreasing",
-        "going up",
-        "going down",
-        "changing",
-    ]);
-    Some(Ok(if moves {
+    let moves = asked.words.any(
+        "rising, falling, rise, fall, increase, decrease, dropping, increasing, decreasing, going up, going down, changing",
+    );
+    Some(if moves {
         change_now(asked, measure)
     } else {
         value_now(asked, measure)
-    }))
+    })
 }
 
 /// Where the newest value is going: beside the one of half an hour before.
@@ -194,167 +152,12 @@ fn change_now(asked: &Asked, measure: &'static Measure) -> Understood {
     })
 }
 
-/// Whether it asks of a pump's running.
-fn running_words(asked: &Asked) -> bool {
-    asked.words.any(&["on", "off", "standing", "switched on"])
-}
-
 /// "How is it?" is about the station; "what is it?" is about nothing.
 fn says_station(asked: &Asked) -> bool {
-    asked.words.any(&[
-        "station",
-        "plant",
-        "site",
-        "system",
-        "status",
-        "state",
-        "overview",
-        "condition",
-        "summary",
-        "situation",
-        "everything",
-        "going",
-        "going on",
-        "pump",
-    ])
-}
-
-/// Which pumps run, or whether one does.
-fn running(asked: &Asked, moment: Option<i64>) -> Option<Understood> {
-    let words = &asked.words;
-    let runs = words.any(&[
-        "running",
-        "run",
-        "on",
-        "operating",
-        "active",
-        "working",
-        "in operation",
-        "off",
-        "idle",
-        "stopped",
-        "standing",
-        "switched on",
-        "started",
-    ]);
-    let how = words.any(&["how long", "since when"]);
-    if how && runs && moment.is_none() {
-        return asked.one_pump().map(running_since);
-    }
-    let of_pumps = asked.pumps.len() == 1
-        || asked.pumps.is_empty() && words.any(&["pump", "which", "what", "anything"]);
-    let other = asked.measure().is_some_and(|measure| {
-        !matches!(measure.column, "run_min" | "pumps_on" | "starts" | "stops")
-    });
-    let fits = runs && of_pumps && !other && asked.rank.is_none() && asked.fold.is_none() && !how;
-    let asks = words.begins(&["is", "are", "was", "were"])
-        || words.any(&["which", "what", "how many pump", "show", "list", "state"]);
-    if !fits
-        || !asks
-        || words.any(&[
-            "when",
-            "how often",
-            "how many start",
-            "total",
-            "number of start",
-        ])
-    {
-        return None;
-    }
-    let columns: Vec<String> = (0..PUMPS)
-        .map(|pump| pump_name(pump).to_lowercase() + "_onoff")
-        .collect();
-    let at = match moment {
-        Some(minute) => format!(
-            "ts BETWEEN unixepoch('{at}') - 86400 AND unixepoch('{at}') + 86400 AND timestamp = '{at}' ORDER BY ts LIMIT 1",
-            at = text(minute)
-        ),
-        None => NEWEST.into(),
-    };
-    let sql = format!(
-        "SELECT timestamp, {}, pumps_on_count FROM readings_wide WHERE {at}",
-        columns.join(", ")
-    );
-    let one = asked.one_pump();
-    let off = words.any(&["off", "idle", "stopped", "standing", "not running"]);
-    Some(Understood::new(
-        sql,
-        if one.is_some() {
-            Show::Sentence
-        } else {
-            Show::Table
-        },
-        move |rows| {
-            if rows.rows.is_empty() {
-                return match moment {
-                    Some(minute) => format!("There is no row for {}.", told_minute(minute)),
-                    None => "There are no data yet.".into(),
-                };
-            }
-            let at = told_text(rows.text(0, "timestamp"));
-            let is_on = |pump: usize| rows.number(0, &columns[pump]).map(|on| on == 1.0);
-            let (verb, plural) = if moment.is_some() {
-                ("was", "were")
-            } else {
-                ("is", "are")
-            };
-            if let Some(pump) = one {
-                return match is_on(pump) {
-                    Some(on) => {
-                        let not = if on { "" } else { " not" };
-                        let yes = if on != off { "Yes" } else { "No" };
-                        format!("{yes}: {} {verb}{not} running at {at}.", pump_name(pump))
-                    }
-                    None => format!(
-                        "Whether {} {verb} running at {at} is not known.",
-                        pump_name(pump)
-                    ),
-                };
-            }
-            let found: Vec<String> = (0..PUMPS)
-                .filter(|pump| is_on(*pump) == Some(!off))
-                .map(|pump| pump_name(pump).into())
-                .collect();
-            let doing = if off { "standing still" } else { "running" };
-            match found.len() {
-                0 => format!("No pump {verb} {doing} at {at} (0 of 6)."),
-                1 => format!("{} {verb} {doing} at {at} (1 of 6).", found[0]),
-                count => format!(
-                    "{} {plural} {doing} at {at} ({count} of 6).",
-                    say::list(&found)
-                ),
-            }
-        },
-    ))
-}
-
-fn running_since(pump: usize) -> Understood {
-    let name = pump_name(pump);
-    let sql = format!(
-        "SELECT start_time, end_time, status, duration_min, \
-         (SELECT max(ts) FROM readings_wide) / 60 - start_ts / 60 AS minutes FROM pump_sessions WHERE pump = '{name}' ORDER BY id DESC LIMIT 1"
-    );
-    Understood::sentence(sql, move |rows| {
-        let start = told_text(rows.text(0, "start_time"));
-        match (
-            rows.text(0, "status"),
-            rows.number(0, "minutes"),
-            rows.number(0, "duration_min"),
-        ) {
-            ("running", Some(minutes), _) => format!(
-                "{name} has been running for {}, since {start}.",
-                say::span(minutes)
-            ),
-            ("completed", _, Some(minutes)) => {
-                format!(
-                    "{name} is not running; it last ran for {}, until {}.",
-                    say::span(minutes),
-                    told_text(rows.text(0, "end_time"))
-                )
-            }
-            _ => format!("{name} has never run."),
-        }
-    })
+    asked.words.any(
+        "station, plant, site, system, status, state, overview, condition, summary, situation, \
+         everything, going, going on, pump",
+    )
 }
 
 /// The newest known value.

@@ -4,199 +4,27 @@ use super::{
     Shaped, Understood,
     asked::Asked,
     dates::told_text,
+    limits::Limit,
     measures::{Column, Fold, Measure, measure},
     periods::Period,
     say::{self, Cells},
     sources::{Group, Scope, Source},
-    words::Words,
 };
 use crate::assistant::Show;
 
 /// Most moments or days that an answer lists.
 const LISTED_MAX: usize = 100;
 
-/// On which side of which value.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Side {
-    /// Over it.
-    Above(f64),
-    /// Under it.
-    Below(f64),
-    /// From the first to the second.
-    Between(f64, f64),
-    /// Not from the first to the second.
-    Outside(f64, f64),
-}
-
-/// A value to be under or over.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Limit {
-    /// On which side of which value; minutes where it is a time.
-    pub(super) side: Side,
-    /// The measure that its unit means.
-    pub(super) measure: Option<&'static str>,
-    /// It is a time.
-    pub(super) is_time: bool,
-}
-
-impl Limit {
-    fn sql(&self, value: &str) -> String {
-        match self.side {
-            Side::Above(limit) => format!("{value} > {limit}"),
-            Side::Below(limit) => format!("{value} < {limit}"),
-            Side::Between(low, high) => format!("{value} BETWEEN {low} AND {high}"),
-            Side::Outside(low, high) => format!("{value} NOT BETWEEN {low} AND {high}"),
-        }
-    }
-
-    fn told(&self, told: impl Fn(f64) -> String) -> String {
-        match self.side {
-            Side::Above(limit) => format!("above {}", told(limit)),
-            Side::Below(limit) => format!("below {}", told(limit)),
-            Side::Between(low, high) => format!("between {} and {}", told(low), told(high)),
-            Side::Outside(low, high) => format!("outside {} to {}", told(low), told(high)),
-        }
-    }
-
-    /// The condition of an alert's or a session's length.
-    pub(super) fn of_minutes(&self) -> Option<(String, String)> {
-        self.is_time
-            .then(|| (self.sql("duration_min"), self.told(say::span)))
-    }
-}
-
-/// Takes a limit out of a question.
-pub(super) fn limit(words: &mut Words) -> Option<Limit> {
-    const ABOVE: &[&str] = &[
-        "more than",
-        "greater than",
-        "higher than",
-        "larger than",
-        "longer than",
-        "bigger than",
-        "in excess of",
-        "above",
-        "over",
-        "exceed",
-        "exceeded",
-        "exceeding",
-        ">",
-        "at least",
-        "reach",
-        "reached",
-        "rise to",
-        "rose to",
-    ];
-    const BELOW: &[&str] = &[
-        "less than",
-        "lower than",
-        "smaller than",
-        "fewer than",
-        "shorter than",
-        "below",
-        "under",
-        "beneath",
-        "<",
-        "at most",
-        "drop to",
-        "dropped to",
-        "fell to",
-        "fall to",
-        "down to",
-    ];
-    let place_of =
-        |words: &Words, phrase: &str| (0..words.len()).find(|place| words.is_at(*place, phrase));
-    for (phrases, above) in [(ABOVE, true), (BELOW, false)] {
-        for phrase in phrases {
-            let Some(place) = place_of(words, phrase) else {
-                continue;
-            };
-            let after = place + phrase.split(' ').count();
-            let gap = usize::from(matches!(
-                words.word(after),
-                "a" | "the" | "about" | "of" | "value"
-            ));
-            if let Some((value, unit, length)) = amount(words, after + gap) {
-                let side = if above {
-                    Side::Above(value)
-                } else {
-                    Side::Below(value)
-                };
-                words.take(place, after + gap + length - place);
-                return Some(of(side, unit));
-            }
-        }
-    }
-    range(words)
-}
-
-/// `between 20 and 85 %`, `outside 20 to 85 %`.
-fn range(words: &mut Words) -> Option<Limit> {
-    let is_joint = |word: &str| matches!(word, "between" | "outside" | "within" | "inside");
-    let place = (0..words.len()).find(|place| is_joint(words.word(*place)))?;
-    let low = words.number(place + 1)?;
-    let percent = usize::from(words.word(place + 2) == "%");
-    let joint = place + 2 + percent;
-    if !matches!(words.word(joint), "and" | "to" | "-") {
-        return None;
-    }
-    let (high, unit, length) = amount(words, joint + 1)?;
-    if matches!(unit, Unit::None | Unit::Time) {
-        return None;
-    }
-    let outside = words.word(place) == "outside";
-    words.take(place, joint + 1 + length - place);
-    let side = if outside {
-        Side::Outside(low, high)
-    } else {
-        Side::Between(low, high)
-    };
-    Some(of(side, unit))
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Unit {
-    None,
-    Time,
-    Of(&'static str),
-}
-
-fn of(side: Side, unit: Unit) -> Limit {
-    Limit {
-        side,
-        measure: match unit {
-            Unit::Of(measure) => Some(measure),
-            Unit::None | Unit::Time => None,
-        },
-        is_time: unit == Unit::Time,
-    }
-}
-
-/// A number with its unit, and how many words they are.
-fn amount(words: &Words, place: usize) -> Option<(f64, Unit, usize)> {
-    let value = words.number(place)?;
-    let per_hour = words.is_at(place + 2, "per hour") || words.is_at(place + 2, "an hour");
-    let cubic = words.is_at(place + 1, "m3 m3");
-    let found = match words.word(place + 1) {
-        "%" | "percent" => (Unit::Of("level_pct"), 2),
-        "m3/h" | "m3/hour" => (Unit::Of("flow_m3h"), 2),
-        "m3" if cubic && words.is_at(place + 3, "per hour") => (Unit::Of("flow_m3h"), 5),
-        "m3" if per_hour => (Unit::Of("flow_m3h"), 4),
-        "m3" => (Unit::Of("volume_m3"), 2 + usize::from(cubic)),
-        "kw" => (Unit::Of("power_kw"), 2),
-        "kwh" => (Unit::Of("energy_kwh"), 2),
-        "pump" => (Unit::Of("pumps_on"), 2),
-        "minute" if words.word(place + 2) != "ago" => return Some((value, Unit::Time, 2)),
-        "hour" if words.word(place + 2) != "ago" => return Some((value * 60.0, Unit::Time, 2)),
-        "minute" | "hour" | "day" | "week" | "month" | "year" => return None,
-        _ => (Unit::None, 1),
-    };
-    Some((value, found.0, found.1))
-}
-
 /// Questions with a limit.
 pub(super) fn shape(asked: &Asked) -> Shaped {
     let limit = asked.limit?;
+    if asked.each_pump
+        && asked
+            .measure()
+            .is_some_and(|measure| !measure.pump.is_empty())
+    {
+        return super::pumps::shape(asked);
+    }
     let measure = if limit.is_time {
         measure("run_length_min")
     } else {
@@ -220,12 +48,14 @@ pub(super) fn shape(asked: &Asked) -> Shaped {
     }
     let when = asked
         .words
-        .any(&["when", "what time", "list", "which time", "at which"]);
-    Some(Ok(if when {
+        .any("when, what time, list, which time, at which");
+    let by_minutes = if when {
         moments(asked, measure, limit)
     } else {
         minutes(asked, measure, limit)
-    }))
+    };
+    // What minutes do not have, days may.
+    by_minutes.or_else(|| days(asked, measure, limit)).map(Ok)
 }
 
 fn threshold_measure(asked: &Asked, limit: &Limit) -> Option<&'static Measure> {
@@ -273,9 +103,9 @@ fn known(asked: &Asked, measure: &'static Measure, period: &Period) -> Option<(S
 }
 
 /// For how many minutes, and how many times.
-fn minutes(asked: &Asked, measure: &'static Measure, limit: Limit) -> Understood {
+fn minutes(asked: &Asked, measure: &'static Measure, limit: Limit) -> Option<Understood> {
     let period = asked.period_or(Asked::today);
-    let (rows, value) = known(asked, measure, &period).unwrap_or_default();
+    let (rows, value) = known(asked, measure, &period)?;
     let held = limit.sql(&value);
     let sql = format!(
         "SELECT count(*) AS known_minutes, coalesce(sum(held), 0) AS minutes, coalesce(sum(held = 1 AND before = 0), 0) AS times FROM \
@@ -291,11 +121,10 @@ fn minutes(asked: &Asked, measure: &'static Measure, limit: Limit) -> Understood
         asked.context.clone(),
         asked.words.begins(&["did", "was", "were", "has", "have"]),
     );
-    let how_often =
-        asked
-            .words
-            .any(&["how often", "many time", "number of time", "how frequently"]);
-    Understood::sentence(sql, move |rows| {
+    let how_often = asked
+        .words
+        .any("how often, many time, number of time, how frequently");
+    Some(Understood::sentence(sql, move |rows| {
         let told = period.told();
         if rows.number(0, "known_minutes").unwrap_or(0.0) == 0.0 {
             return say::nothing(&what, &period, &context);
@@ -320,15 +149,15 @@ fn minutes(asked: &Asked, measure: &'static Measure, limit: Limit) -> Understood
             );
         }
         format!("{yes} {what} was {condition} for {minutes} {told}, {times}.")
-    })
+    }))
 }
 
 /// The moments at which it began.
-fn moments(asked: &Asked, measure: &'static Measure, limit: Limit) -> Understood {
+fn moments(asked: &Asked, measure: &'static Measure, limit: Limit) -> Option<Understood> {
     let period = asked.period_or(|asked| asked.last_days(7));
-    let (rows, value) = known(asked, measure, &period).unwrap_or_default();
+    let (rows, value) = known(asked, measure, &period)?;
     let held = limit.sql(&value);
-    let newest = asked.words.any(&["last", "latest", "most recent"]);
+    let newest = asked.words.any("last, latest, most recent");
     let order = if newest { "DESC" } else { "ASC" };
     let sql = format!(
         "SELECT timestamp AS at, round(value, 1) AS value, count(*) OVER () AS times FROM \
@@ -338,7 +167,7 @@ fn moments(asked: &Asked, measure: &'static Measure, limit: Limit) -> Understood
     );
     let condition = limit.told(|limit| told_limit(measure, limit, asked));
     let context = asked.context.clone();
-    Understood::new(sql, Show::Table, move |rows| {
+    Some(Understood::new(sql, Show::Table, move |rows| {
         let told = period.told();
         if say::is_outside(&period, &context) {
             return say::nothing(measure.name, &period, &context);
@@ -359,7 +188,7 @@ fn moments(asked: &Asked, measure: &'static Measure, limit: Limit) -> Understood
             measure.name,
             say::plural(times, "time")
         )
-    })
+    }))
 }
 
 /// Days, or other stretches, whose figure is under or over it.

@@ -199,7 +199,7 @@ fn leaves_alone_what_is_no_period() {
         "may I ask",
         "pump 3 and pump 4",
         "less than 8 starts",
-        "night flow",
+        "night flow alerts",
         "peak flow",
         "week",
     ] {

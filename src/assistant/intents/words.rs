@@ -1,105 +1,7 @@
 //! A question as words: lower case, one form of each sign, plurals and small typing errors undone.
 
-use std::{collections::HashSet, sync::LazyLock};
-
-use super::{measures::MEASURES, topics::TOPICS};
+use super::vocabulary::{corrected, is_known, number, stem};
 use crate::calendar::{DAY_MIN, Day, LocalMinute};
-
-/// Words from so many letters on are read with one typing error.
-const TYPO_MIN: usize = 5;
-
-/// Words that carry no figure.
-const STOP: &str = "a an the of in on at to for from by with and or vs versus per is are was were be been being am do does did \
-    has have had it its this that these those there their our we us i you me my can could would will shall should may might must \
-    please tell give show list display say let know like want need much many long often far high how what which who when where why \
-    whose any all each every both some more most less least than then so as if but not no yes up down over under above below out \
-    off into during within between about around through via just only also still yet ever since until till before after ago now \
-    currently present right here hello ok okay thank thanks s t re ve ll d m m3 unit value figure reading number amount count data \
-    station plant site system pump station's actual exactly roughly approximately total overall whole entire got get go went going \
-    happen happened see look make made take took come came one ones other another same different kind sort time times very well \
-    good bad fine really actually sure could've mean means meant did't use used using it's own them they he she water main mains \
-    altogether already again too quite even help hey hi been recorded record measured observed reported moment given available \
-    exist there's lot lots most mostly usual usually typical typically normal normally everything anything something else case";
-
-/// What the recognisers look for beside the tables of measures and topics.
-const KEYWORDS: &str = "pump tank level flow power energy alert alarm rule event incident warning critical high info severity \
-    today yesterday tomorrow week month year day hour minute night morning afternoon evening weekend weekday monday tuesday \
-    wednesday thursday friday saturday sunday january february march april june july august september october november december \
-    tonight midnight noon quarter average mean maximum minimum max min peak highest lowest biggest smallest greatest largest top \
-    bottom most least total sum overall best worst longest shortest busiest quietest healthiest weakest strongest hardest rank \
-    ranking compare comparison compared difference change against higher lower show plot chart graph draw curve trend profile \
-    history series hourly daily weekly monthly yearly annual time last latest newest recent first earliest previous past current \
-    open active unresolved resolved running run ran work worked idle standing stopped status state condition forecast predict \
-    prediction predicted expect expected next upcoming coming ahead future rmse error accurate accuracy skill schedule plan planned \
-    planning advice advised advise recommend recommended optimisation optimization optimiser optimizer saving save saved cost \
-    money price currency gap missing hole row sample quality stale fresh complete completeness maintenance service attention wear \
-    worn kpi target indicator minutes exceed exceeded above below under over drop dropped dropping fell fall fallen rise rose risen \
-    reach reached more less than fewer greater smaller between often frequent frequently common fire fired raised raise trigger \
-    triggered duration last lasted longest explain meaning meant mean cause action code name start began begin stop end ended \
-    switch switched busy quiet healthy sick rolling hours pumps each every per breakdown list count number many used consumed ago \
-    since until before after from during increase decrease increased decreased share percent percentage beside baseline followed \
-    begun oldest store stored cover range covered span online on off both together stay stayed went alerting reason kilowatt \
-    arrive back better changed coverage dataset date describe develop development differ downtime expectation expensive \
-    fewest follow following forecasted forecasting fullest individual interruption key live maintained measurement old opened \
-    outstanding overhaul overview precise presently priority realised realized recommendation recording relative reliable repair \
-    alright going changing increasing decreasing while longer missed occurred occur tell about rising falling summarise summarize report residual scheduled serviced situation summary trust doing happening improving declining getting degrade degrading efficient efficiently model good bad covered bound ratio least fastest slowest";
-
-/// Forms that undoing a plural would spoil.
-const NO_PLURAL: &[&str] = &[
-    "this", "is", "was", "has", "does", "yes", "less", "its", "us", "as", "vs", "status", "always",
-    "alias", "mains", "gas", "plus", "versus", "process", "analysis", "previous", "bus", "kiss",
-    "thus", "across",
-];
-
-/// Words written in another way, brought to the one that the tables use.
-const SAME: &[(&str, &str)] = &[
-    ("wich", "which"),
-    ("avg", "average"),
-    ("lvl", "level"),
-    ("mins", "minute"),
-    ("min.", "minimum"),
-    ("hrs", "hour"),
-    ("hr", "hour"),
-    ("h", "hour"),
-    ("secs", "second"),
-    ("cubic", "m3"),
-    ("metres", "m3"),
-    ("meters", "m3"),
-    ("metre", "m3"),
-    ("yday", "yesterday"),
-    ("mo", "month"),
-    ("elec", "electricity"),
-    ("kilowatts", "kw"),
-    ("kilowatt", "kw"),
-    ("compair", "compare"),
-    ("maximal", "maximum"),
-    ("minimal", "minimum"),
-    ("alarms", "alert"),
-    ("alarm", "alert"),
-];
-
-/// A word without its plural.
-pub(super) fn stem(word: &str) -> String {
-    if let Some((_, same)) = SAME.iter().find(|(from, _)| *from == word) {
-        return (*same).into();
-    }
-    if word.len() <= 3 || NO_PLURAL.contains(&word) || !word.is_ascii() || word.ends_with("ss") {
-        return word.into();
-    }
-    if let Some(base) = word.strip_suffix("ies").filter(|base| base.len() > 2) {
-        return format!("{base}y");
-    }
-    word.strip_suffix('s').unwrap_or(word).into()
-}
-
-/// Every word that something here knows, as stems.
-static VOCABULARY: LazyLock<HashSet<String>> = LazyLock::new(|| {
-    let phrases = MEASURES.iter().flat_map(|measure| measure.words);
-    let topics = TOPICS.iter().flat_map(|topic| topic.words);
-    let phrases = phrases.chain(topics).flat_map(|phrase| phrase.split(' '));
-    let words = STOP.split_whitespace().chain(KEYWORDS.split_whitespace());
-    words.chain(phrases).map(stem).collect()
-});
 
 /// A question taken apart.
 #[derive(Clone, Debug, Default)]
@@ -198,9 +100,9 @@ impl Words {
         self.find(phrase).is_some()
     }
 
-    /// Whether any of the phrases stands anywhere.
-    pub(super) fn any(&self, phrases: &[&str]) -> bool {
-        phrases.iter().any(|phrase| self.has(phrase))
+    /// Whether any of the phrases, with commas between, stands anywhere.
+    pub(super) fn any(&self, phrases: &str) -> bool {
+        phrases.split(", ").any(|phrase| self.has(phrase))
     }
 
     /// Whether the question begins with one of these words.
@@ -217,6 +119,42 @@ impl Words {
         found.is_some()
     }
 
+    /// How many of an order are asked for: `top 3`; two where it is not said.
+    pub(super) fn top(&self) -> usize {
+        let after = |place: usize| match self.stems[place].as_str() {
+            "top" | "best" | "worst" | "highest" | "lowest" | "first" => {
+                number(self.stems.get(place + 1)?)
+            }
+            _ => None,
+        };
+        let count = (0..self.len()).find_map(after).unwrap_or(2.0);
+        count.clamp(1.0, 10.0) as usize
+    }
+
+    /// Whether a word that nobody knows stands where a period would.
+    pub(super) fn has_unknown_period(&self) -> bool {
+        let is_unknown = |place: usize| {
+            !self.taken[place]
+                && !is_known(&self.stems[place])
+                && self.raw[place].chars().any(char::is_alphabetic)
+        };
+        let before = |place: usize| {
+            matches!(
+                self.before(place),
+                "last"
+                    | "past"
+                    | "previous"
+                    | "this"
+                    | "since"
+                    | "until"
+                    | "before"
+                    | "after"
+                    | "during"
+            )
+        };
+        (1..self.len()).any(|place| is_unknown(place) && before(place))
+    }
+
     /// What nobody knows, as it was written.
     pub(super) fn unknown(&self) -> Vec<&str> {
         let is_unknown = |place: &usize| {
@@ -230,34 +168,6 @@ impl Words {
             .filter(|word| word.chars().any(char::is_alphabetic))
             .collect()
     }
-}
-
-fn is_known(word: &str) -> bool {
-    VOCABULARY.contains(&stem(word))
-        || number(word).is_some()
-        || ordinal(word).is_some()
-        || word.chars().any(|c| c.is_ascii_digit())
-        || word == "%"
-}
-
-/// A word that nobody knows, as the one that is a single typing error away.
-fn corrected(word: String) -> String {
-    let letters = word.chars().count();
-    if letters < TYPO_MIN || !word.chars().all(|c| c.is_ascii_alphabetic()) || is_known(&word) {
-        return word;
-    }
-    let near = |known: &&String| {
-        known.len().abs_diff(letters) <= 1
-            && known.len() + 1 >= TYPO_MIN
-            && strsim::damerau_levenshtein(known, &word) == 1
-    };
-    // The smallest of several, so that the same question is always read in the same way.
-    VOCABULARY
-        .iter()
-        .filter(near)
-        .min()
-        .cloned()
-        .unwrap_or(word)
 }
 
 /// One form for each sign, lower case.
@@ -285,6 +195,10 @@ fn plain(question: &str) -> String {
 
 /// Splits what stands between two spaces.
 fn push_chunk(words: &mut Vec<String>, chunk: &str) {
+    if chunk == "-" {
+        words.push(chunk.into());
+        return;
+    }
     let chunk = chunk.trim_matches([',', '.', ':', '\'', '-', '/']);
     if chunk.is_empty() {
         return;
@@ -397,12 +311,27 @@ fn join_clock(words: Vec<String>) -> Vec<String> {
         match time {
             Some(time) => {
                 joined.pop();
+                share_half(&mut joined, &time, &word);
                 joined.push(time);
             }
             None => joined.push(word),
         }
     }
     joined
+}
+
+/// "Between 2 and 4 pm": the half of the day is that of both, unless the first would come later.
+fn share_half(joined: &mut [String], time: &str, half: &str) {
+    let [.., first, joint] = joined else {
+        return;
+    };
+    if matches!(joint.as_str(), "and" | "to" | "-" | "until")
+        && let Some(shared) = half_day(first, half)
+        && !first.contains(':')
+        && *shared < *time
+    {
+        *first = shared;
+    }
 }
 
 fn half_day(time: &str, half: &str) -> Option<String> {
@@ -416,66 +345,9 @@ fn half_day(time: &str, half: &str) -> Option<String> {
     Some(format!("{:02}:{minute}", hour % 12 + later))
 }
 
-/// A number in digits or as a word.
-pub(super) fn number(word: &str) -> Option<f64> {
-    const NAMED: &[(&str, f64)] = &[
-        ("zero", 0.0),
-        ("one", 1.0),
-        ("two", 2.0),
-        ("three", 3.0),
-        ("four", 4.0),
-        ("five", 5.0),
-        ("six", 6.0),
-        ("seven", 7.0),
-        ("eight", 8.0),
-        ("nine", 9.0),
-        ("ten", 10.0),
-        ("eleven", 11.0),
-        ("twelve", 12.0),
-        ("fourteen", 14.0),
-        ("fifteen", 15.0),
-        ("twenty", 20.0),
-        ("thirty", 30.0),
-        ("forty", 40.0),
-        ("fifty", 50.0),
-        ("sixty", 60.0),
-        ("seventy", 70.0),
-        ("eighty", 80.0),
-        ("ninety", 90.0),
-        ("hundred", 100.0),
-    ];
-    let named = NAMED.iter().find(|(name, _)| *name == word);
-    named.map(|(_, number)| *number).or_else(|| {
-        let plain = word
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || byte == b'.');
-        word.parse().ok().filter(|_| plain)
-    })
-}
-
-/// `first`, `2nd`, `third`: which of several.
-pub(super) fn ordinal(word: &str) -> Option<i64> {
-    const NAMED: [&str; 10] = [
-        "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth",
-        "tenth",
-    ];
-    if let Some(place) = NAMED.iter().position(|name| *name == word) {
-        return Some(place as i64 + 1);
-    }
-    let cut = word
-        .len()
-        .checked_sub(2)
-        .filter(|cut| word.is_char_boundary(*cut))?;
-    let (number, ending) = word.split_at(cut);
-    number
-        .parse()
-        .ok()
-        .filter(|_| matches!(ending, "st" | "nd" | "rd" | "th"))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::vocabulary::ordinal, *};
 
     fn read(question: &str) -> String {
         Words::read(question, 0).stems.join(" ")
@@ -493,8 +365,10 @@ mod tests {
             ("last 24h, 1,200 kWh", "last 24 hour 1200 kwh"),
             ("rule B-01 or c05", "rule b-01 or c-05"),
             ("2025-03-04T14:30", "2025-03-04 14:30"),
+            ("between 2 and 4 pm", "between 14:00 and 16:00"),
+            ("from 10 to 2 pm", "from 10 to 14:00"),
             ("P1/P2 on the 4th", "p1 p2 on the 4th"),
-            ("wich pump consummed", "wich pump consumed"),
+            ("wich pump consummed", "which pump consumed"),
             (
                 "avarage consumtion yesterdya",
                 "average consumption yesterday",
