@@ -11,11 +11,13 @@ use super::{
 };
 use crate::{
     calendar::{Calendar, text},
-    config::{Assistant, Config},
+    clock::Clock,
+    config::{Assistant, Central, Config},
     store::{
         look::Look,
         question::{Guard, Limits, Rows},
     },
+    sync::question::Office,
 };
 
 /// Longest question, characters.
@@ -127,21 +129,28 @@ impl Desk {
         let found = model::ask(model, &question, &schema, &now, &mut |sql| {
             guard.query(sql).map_err(|refused| refused.to_string())
         });
-        Ok(match found {
-            Ok(found) => Answer {
-                question,
-                engine: model.model.clone(),
-                text: found.text,
-                refused: false,
-                show: shown(found.rows.as_ref()),
-                sql: found.sql,
-                rows: found.rows,
-            },
-            Err(trouble) => {
-                log::warn!(cause = trouble.to_string(); "the assistant's model gave no answer");
-                refusal(question, &model.model, sentence(&trouble.to_string()))
-            }
-        })
+        Ok(told(model, question, found))
+    }
+
+    /// Answers a question from the central office's database, by the model: the built-in questions are those of one station.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub fn answer_at_office(&self, question: &str, central: Central) -> anyhow::Result<Answer> {
+        let question: String = question.trim().chars().take(QUESTION_MAX).collect();
+        let Some(model) = self.model() else {
+            return Ok(refusal(question, BUILT_IN, "Questions to the central office need a language model: [assistant] in the config names one.".into()));
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let mut office = runtime.block_on(Office::open(central, Limits::default()))?;
+        let schema = runtime.block_on(office.schema())?;
+        let now = text(Clock::Wall.minute());
+        let found = model::ask(model, &question, &schema, &now, &mut |sql| {
+            runtime.block_on(office.query(sql))
+        });
+        Ok(told(model, question, found))
     }
 
     /// What questions are understood with; `None` before there is a row.
@@ -164,6 +173,29 @@ impl Desk {
 
     fn guard(&self) -> anyhow::Result<Guard> {
         Guard::open(&self.store, Limits::default())
+    }
+}
+
+/// What came of asking a model, as an answer.
+fn told(
+    model: &Assistant,
+    question: String,
+    found: Result<model::Found, model::Trouble>,
+) -> Answer {
+    match found {
+        Ok(found) => Answer {
+            question,
+            engine: model.model.clone(),
+            text: found.text,
+            refused: false,
+            show: shown(found.rows.as_ref()),
+            sql: found.sql,
+            rows: found.rows,
+        },
+        Err(trouble) => {
+            log::warn!(cause = trouble.to_string(); "the assistant's model gave no answer");
+            refusal(question, &model.model, sentence(&trouble.to_string()))
+        }
     }
 }
 

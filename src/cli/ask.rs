@@ -1,6 +1,6 @@
 //! `pumphouse ask`: a question in plain language.
 
-use std::fmt::Write;
+use std::{fmt::Write, path::PathBuf};
 
 use serde_json::{Value, json};
 
@@ -10,6 +10,7 @@ use crate::{
         Answer, Show,
         desk::{Desk, Engine},
     },
+    config::Central,
     store::question::Rows,
 };
 
@@ -20,7 +21,8 @@ const ROWS_MAX: usize = 40;
 ///
 /// Answers with the figures and the SQL that they come from. The built-in questions need nothing but the store: any pump, any period,
 /// comparisons, alerts, health, KPIs, forecasts. Others go to the language model of [assistant], if the config has one. Whatever writes
-/// the SQL, it can only read, and only the tables of the station.
+/// the SQL, it can only read, and only the tables of the station. With --office it is the central office's database, of all stations, by
+/// the language model alone.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -30,6 +32,15 @@ Examples:
 pub struct Ask {
     #[command(flatten)]
     config: ConfigFile,
+    /// Ask the central office's database instead, as a reader of it: postgres://reader@central.example:5432/pumphouse
+    #[arg(long, value_name = "URL")]
+    office: Option<String>,
+    /// File with the reader's password
+    #[arg(long, value_name = "FILE", requires = "office")]
+    office_password_file: Option<PathBuf>,
+    /// File with the certificates of the authorities to trust
+    #[arg(long, value_name = "FILE", requires = "office")]
+    office_ca_file: Option<PathBuf>,
     /// Who answers
     #[arg(long, value_parser = ["either", "built-in", "model"], default_value = "either")]
     engine: String,
@@ -53,7 +64,14 @@ impl Ask {
             "model" => Engine::Model,
             _ => Engine::Either,
         };
-        let answer = Desk::new(&config).answer(&self.question.join(" "), engine)?;
+        let (desk, question) = (Desk::new(&config), self.question.join(" "));
+        let answer = match self.office {
+            None => desk.answer(&question, engine)?,
+            Some(url) => {
+                let central = Central::at(url, self.office_password_file, self.office_ca_file);
+                desk.answer_at_office(&question, central)?
+            }
+        };
         if self.json {
             return print_json(&json!(answer));
         }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{block_on, print_json, print_text};
 use crate::{
-    config::{CENTRAL_SILENCE_S_MAX, Central, read_secret},
+    config::{Central, read_secret},
     sync::{connect, setup},
 };
 
@@ -65,15 +65,7 @@ impl CentralOffice {
 
 impl Init {
     async fn run(self) -> anyhow::Result<()> {
-        let central = Central {
-            url: self.url,
-            password_file: self.password_file,
-            ca_file: self.ca_file,
-            client_auth: None,
-            batch_rows_max: 1,
-            retry_s_max: 1,
-            silence_s_max: CENTRAL_SILENCE_S_MAX as u64,
-        };
+        let central = Central::at(self.url, self.password_file, self.ca_file);
         let mut connection = connect(&central).await?;
         let done = setup::init(&mut connection).await?;
         let mut logins = Vec::new();

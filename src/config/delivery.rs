@@ -73,6 +73,21 @@ pub struct Central {
     pub silence_s_max: u64,
 }
 
+impl Central {
+    /// An office that is named on the command line.
+    pub fn at(url: String, password_file: Option<PathBuf>, ca_file: Option<PathBuf>) -> Self {
+        Self {
+            url,
+            password_file,
+            ca_file,
+            client_auth: None,
+            batch_rows_max: 1,
+            retry_s_max: 1,
+            silence_s_max: CENTRAL_SILENCE_S_MAX as u64,
+        }
+    }
+}
+
 /// Longest wait between two attempts where the config says nothing, s.
 const RETRY_S_MAX: i64 = 60;
 /// Longest silence of a broker where the config says nothing, s.

@@ -13,6 +13,7 @@ mod connect;
 mod encode;
 mod layout;
 pub(crate) mod meet;
+pub mod question;
 mod send;
 pub mod setup;
 mod stage;
