@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 use super::{Look, Stretch};
 use crate::calendar::{Minute, date_text};
 
+/// What makes % of a raw level: hours and days have the level in raw units.
+const PCT_OF_RAW: &str = "(SELECT hlt_pct / hlt101_output FROM readings_wide WHERE hlt101_output > 0 AND hlt_pct > 0 ORDER BY ts DESC LIMIT 1)";
+
 impl Look {
     /// The days of a stretch with their sums and KPIs, oldest first.
     pub fn days(&mut self, stretch: Stretch) -> anyhow::Result<Vec<Value>> {
@@ -23,10 +26,10 @@ impl Look {
     pub fn hours(&mut self, stretch: Stretch) -> anyhow::Result<Vec<Value>> {
         let (first, last) = self.dates(stretch);
         Ok(self.records(
-            "SELECT h.hour, d.is_weekend, count(*) AS days, avg(h.avg_flow) AS flow, avg(h.avg_hlt) AS level, \
+            &format!("SELECT h.hour, d.is_weekend, count(*) AS days, avg(h.avg_flow) AS flow, avg(h.avg_hlt) * {PCT_OF_RAW} AS level, \
              avg(h.total_kwh) AS kwh, avg(h.avg_pumps_on) AS pumps_on, max(h.is_peak_hour) AS is_peak_hour \
              FROM hourly_profile h JOIN daily_summary d USING (date) WHERE h.date BETWEEN ? AND ? \
-             GROUP BY h.hour, d.is_weekend ORDER BY d.is_weekend, h.hour",
+             GROUP BY h.hour, d.is_weekend ORDER BY d.is_weekend, h.hour"),
             [date_text(first), date_text(last)],
         )?)
     }
@@ -36,11 +39,12 @@ impl Look {
         let (first, last) = self.dates(stretch);
         let dates = [date_text(first), date_text(last)];
         let mut totals = self.record(
-            "SELECT count(*) AS days, min(date) AS first_date, max(date) AS last_date, sum(total_flow) AS total_flow, \
+            &format!("SELECT count(*) AS days, min(date) AS first_date, max(date) AS last_date, sum(total_flow) AS total_flow, \
              sum(total_kwh) AS total_kwh, sum(total_kwh) / nullif(sum(total_flow), 0) AS energy_per_m3, avg(avg_flow_per_hr) AS avg_flow, \
-             max(peak_flow) AS peak_flow, avg(avg_hlt_level) AS avg_level, min(min_hlt_level) AS min_level, max(max_hlt_level) AS max_level, \
+             max(peak_flow) AS peak_flow, avg(avg_hlt_level) * {PCT_OF_RAW} AS avg_level, min(min_hlt_level) * {PCT_OF_RAW} AS min_level, \
+             max(max_hlt_level) * {PCT_OF_RAW} AS max_level, \
              avg(p1_starts + p2_starts + p3_starts + p4_starts + p5_starts + p6_starts) AS starts_per_day, \
-             avg(total_alerts) AS alerts_per_day, sum(critical_alerts) AS critical_alerts FROM daily_summary WHERE date BETWEEN ? AND ?",
+             avg(total_alerts) AS alerts_per_day, sum(critical_alerts) AS critical_alerts FROM daily_summary WHERE date BETWEEN ? AND ?"),
             params![dates[0], dates[1]],
         )?;
         let health = self.record(
