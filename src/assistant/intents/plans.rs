@@ -8,7 +8,7 @@ use super::{
     say::{self, Cells},
     sources::Source,
 };
-use crate::{assistant::Show, store::question::Rows};
+use crate::store::question::Rows;
 use serde_json::Value;
 
 /// Changes of pumps that a sentence tells.
@@ -52,7 +52,7 @@ fn newest(asked: &Asked, saves: bool) -> Understood {
         .to_owned();
     let currency = asked.context.currency.clone();
     let costs = asked.words.any("cost, money, price");
-    Understood::new(sql, Show::Table, move |rows| {
+    Understood::sentence(sql, move |rows| {
         if rows.rows.is_empty() {
             return "There is no plan yet.".into();
         }
