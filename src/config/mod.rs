@@ -493,12 +493,12 @@ mod tests {
         );
     }
 
-    /// The sample with a section that is commented out in it, which is the last one.
+    /// The sample and, after it, a section that is commented out in it.
     fn sample_with(section: &str) -> String {
         let at = SAMPLE.find(&format!("# [{section}]")).expect("it is there");
-        let lines = SAMPLE[at..].lines().map(|line| &line[2.min(line.len())..]);
-        let lines: Vec<_> = lines.collect();
-        format!("{}{}\n", &SAMPLE[..at], lines.join("\n"))
+        let lines = SAMPLE[at..].lines().take_while(|line| !line.is_empty());
+        let lines: Vec<_> = lines.map(|line| &line[2..]).collect();
+        format!("{SAMPLE}{}\n", lines.join("\n"))
     }
 
     #[test]
@@ -523,12 +523,7 @@ mod tests {
 
     #[test]
     fn the_sample_of_the_drives_loads_and_half_of_it_is_refused() {
-        let at = SAMPLE
-            .find("# [schedule.variable_speed]")
-            .expect("it is there");
-        let lines = SAMPLE[at..].lines().take_while(|line| !line.is_empty());
-        let lines: Vec<_> = lines.map(|line| &line[2..]).collect();
-        let sample = format!("{SAMPLE}{}\n", lines.join("\n"));
+        let sample = sample_with("schedule.variable_speed");
         let sample = Config::parse(&sample, Path::new("/plant")).expect("it loads");
         let drives = sample.schedule.drives.expect("drives");
         assert_eq!(drives.set(), 0b100_000);
