@@ -26,7 +26,10 @@ use crate::{
     clock::Clock,
     config::Config,
     forecast::worker::Forecaster,
-    historian::watch::{Hint, Trouble, Watch},
+    historian::{
+        files::Piece,
+        watch::{Hint, Trouble, Watch},
+    },
     notify::{Caller, Hook, hooks},
     pipeline::{Intake, Pipeline},
     publish::{self, HomeAssistant, Publisher, sparkplug::Node},
@@ -592,6 +595,7 @@ impl PlantLoop {
                 {
                     log::warn!(warning; "many records are passed over for their marker");
                 }
+                tell_file(&piece);
                 let read = pipeline.feed(piece, now)?;
                 intake.rows += read.rows;
                 intake.late += read.late;
@@ -632,6 +636,20 @@ impl PlantLoop {
             log::info!(ended; "shelved alarms are shown again");
         }
         Ok(())
+    }
+}
+
+/// Tells what a file is, once it begins, and what keeps it from being read.
+fn tell_file(piece: &Piece) {
+    let path = piece.record.path.display().to_string();
+    if piece.from_line == 1 && !piece.record.layout.is_empty() {
+        log::info!(path, format = piece.record.layout.as_str(); "export begins");
+    }
+    if let Some(moved) = &piece.moved_tags {
+        log::warn!(path, cause = moved.as_str(); "tag table has changed");
+    }
+    if let Some(refusal) = &piece.refusal {
+        log::warn!(path, line = refusal.line, cause = refusal.reason.as_ref(); "export is not read on");
     }
 }
 

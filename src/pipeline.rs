@@ -88,6 +88,8 @@ impl Pipeline {
             from_line,
             mut minutes,
             rejects,
+            logging,
+            ..
         } = piece;
         let news_from = self.news_from(now);
         let Some(mut station) = self.station.take() else {
@@ -130,6 +132,7 @@ impl Pipeline {
             effects,
             file: Some(record),
             rejects,
+            logging,
             from_line,
             by_wall_clock: false,
             now: self

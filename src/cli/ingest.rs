@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt::Write,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::mpsc::sync_channel,
     time::{Duration, Instant},
 };
@@ -19,6 +19,7 @@ use crate::{
     historian::{
         files::{End, FileRecord, Piece, Reader},
         fold::Tally,
+        lines::Reject,
         watch::list,
     },
     pipeline::{Intake, Pipeline},
@@ -26,6 +27,8 @@ use crate::{
     store::{Store, writer::Writer},
 };
 
+/// How the reject of a file begins that cannot be read.
+const UNREAD: &str = "the file cannot be read: ";
 /// Pieces read ahead.
 const PIECES_WAITING_MAX: usize = 2;
 
@@ -72,7 +75,7 @@ impl Ingest {
         let started = Instant::now();
         let progress = progress_bar(bytes);
 
-        let (pieces, queue) = sync_channel::<anyhow::Result<Piece>>(PIECES_WAITING_MAX);
+        let (pieces, queue) = sync_channel::<Piece>(PIECES_WAITING_MAX);
         let calendar = Calendar::new(config.plant.zone.clone());
         let format = config.historian.format.clone();
         let paths: Vec<PathBuf> = files.into_iter().map(|(path, _)| path).collect();
@@ -87,7 +90,7 @@ impl Ingest {
                                 reader.expect_again(before);
                             }
                             while let Some(piece) = reader.next_piece(End::Final, now)? {
-                                if pieces.send(Ok(piece)).is_err() {
+                                if pieces.send(piece).is_err() {
                                     break;
                                 }
                             }
@@ -95,12 +98,7 @@ impl Ingest {
                         });
                     // When the other end is gone, it has failed and tells of it itself.
                     if let Err(error) = read
-                        && pieces
-                            .send(
-                                Err(error)
-                                    .with_context(|| format!("cannot read {}", path.display())),
-                            )
-                            .is_err()
+                        && pieces.send(unread(&path, id, before, &error)).is_err()
                     {
                         return;
                     }
@@ -108,12 +106,11 @@ impl Ingest {
             });
             let mut position = BTreeMap::new();
             for piece in queue {
-                let piece = piece?;
                 let before = position
                     .insert(piece.record.id, piece.record.offset)
                     .unwrap_or(0);
                 progress.inc(piece.record.offset.saturating_sub(before));
-                report.note(&piece.record);
+                report.note(&piece);
                 report.intake(pipeline.feed(piece, now)?);
             }
             Ok(())
@@ -121,7 +118,8 @@ impl Ingest {
         pipeline.commit()?;
         pipeline.stop();
         progress.finish_and_clear();
-        report.print(started.elapsed(), self.json)
+        report.print(started.elapsed(), self.json)?;
+        report.verdict()
     }
 }
 
@@ -130,6 +128,24 @@ struct Planned {
     path: PathBuf,
     id: i64,
     before: Option<FileRecord>,
+}
+
+/// A file that cannot be read, as its reject; the others go on.
+fn unread(path: &Path, id: i64, before: Option<FileRecord>, error: &std::io::Error) -> Piece {
+    let record = before.unwrap_or_else(|| FileRecord {
+        id,
+        path: path.to_path_buf(),
+        ..FileRecord::default()
+    });
+    let reason = format!("{UNREAD}{error}");
+    let refusal = Reject::new(record.lines + 1, b"", reason);
+    Piece {
+        from_line: record.lines + 1,
+        record,
+        rejects: vec![refusal.clone()],
+        refusal: Some(refusal),
+        ..Piece::default()
+    }
 }
 
 /// Gives each file the number it has in the store, or the next one.
@@ -167,13 +183,54 @@ fn progress_bar(bytes: u64) -> ProgressBar {
 #[derive(Default)]
 struct Report {
     tallies: BTreeMap<PathBuf, Tally>,
+    formats: BTreeMap<PathBuf, String>,
+    refusals: BTreeMap<PathBuf, Reject>,
+    moved: Vec<String>,
     total: Intake,
 }
 
 impl Report {
-    fn note(&mut self, record: &FileRecord) {
-        self.tallies
-            .insert(record.path.clone(), record.tally.clone());
+    fn note(&mut self, piece: &Piece) {
+        let Piece {
+            record,
+            refusal,
+            moved_tags,
+            ..
+        } = piece;
+        let path = &record.path;
+        self.tallies.insert(path.clone(), record.tally.clone());
+        if !record.layout.is_empty() {
+            self.formats.insert(path.clone(), record.layout.clone());
+        }
+        let shown = path.display();
+        let moved = moved_tags.iter().map(|moved| format!("{shown}: {moved}"));
+        self.moved.extend(moved);
+        if let Some(refusal) = refusal {
+            self.refusals.insert(path.clone(), refusal.clone());
+        }
+    }
+
+    /// Files that could not be read at all make the whole a failure, once the others are in.
+    fn verdict(&self) -> anyhow::Result<()> {
+        let unread = |(path, refusal): (&PathBuf, &Reject)| {
+            let cause = refusal.reason.strip_prefix(UNREAD)?;
+            Some(format!("cannot read {}: {cause}", path.display()))
+        };
+        let mut unread = self.refusals.iter().filter_map(unread);
+        match (unread.next(), unread.count()) {
+            (None, _) => Ok(()),
+            (Some(first), 0) => anyhow::bail!("{first}"),
+            (Some(first), more) => anyhow::bail!("{first}, and {more} files more"),
+        }
+    }
+
+    /// How many files there are of each format.
+    fn by_format(&self) -> BTreeMap<&str, u64> {
+        let mut files = BTreeMap::new();
+        for format in self.formats.values() {
+            *files.entry(format.as_str()).or_insert(0) += 1;
+        }
+        files
     }
 
     fn intake(&mut self, intake: Intake) {
@@ -196,6 +253,7 @@ impl Report {
         if as_json {
             return print_json(&json!({
                 "files": self.tallies.len(),
+                "files_by_format": self.by_format(),
                 "records_kept": kept,
                 "records_discarded_by_marker": discarded,
                 "records_rejected": rejected,
@@ -208,7 +266,17 @@ impl Report {
             }));
         }
         let mut text = String::new();
-        writeln!(text, "{:>12}  files", self.tallies.len())?;
+        let formats = self.by_format();
+        let formats: Vec<_> = formats
+            .iter()
+            .map(|(name, files)| format!("{files} {name}"))
+            .collect();
+        let of = if formats.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", formats.join(", "))
+        };
+        writeln!(text, "{:>12}  files{of}", self.tallies.len())?;
         writeln!(text, "{kept:>12}  records kept")?;
         if discarded.is_empty() {
             writeln!(text, "{:>12}  records passed over for their marker", 0)?;
@@ -241,9 +309,19 @@ impl Report {
     }
 
     fn warnings(&self) -> Vec<String> {
-        self.tallies
+        let refusals = self.refusals.iter().map(|(path, refusal)| {
+            format!(
+                "{}: line {}: {}",
+                path.display(),
+                refusal.line,
+                refusal.reason
+            )
+        });
+        let markers = self
+            .tallies
             .iter()
-            .filter_map(|(path, tally)| tally.marker_warning(path))
-            .collect()
+            .filter_map(|(path, tally)| tally.marker_warning(path));
+        let moved = self.moved.iter().cloned();
+        refusals.chain(moved).chain(markers).collect()
     }
 }

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{ConfigFile, print_json, print_text};
 use crate::{
+    calendar::{self, Calendar},
     clock::Clock,
     forecast::{
         manifest::Place,
@@ -18,6 +19,8 @@ use crate::{
     },
 };
 
+/// Files shown that are not read on.
+const FILES_HELD_MAX: usize = 5;
 /// Days of suppressed raises shown.
 const SUPPRESSED_MAX: usize = 12;
 
@@ -52,6 +55,9 @@ impl Status {
         );
         let waiting = count(Table::Outbox)?;
         let totals = view.totals()?;
+        let formats = view.files_by_format()?;
+        let held_files = view.files_held(FILES_HELD_MAX)?;
+        let stop = view.last_logging_stop()?;
         let open = view.open_alerts()?;
         let held = view.held_alarms()?;
         let suppressed = view.suppressed(SUPPRESSED_MAX)?;
@@ -79,6 +85,9 @@ impl Status {
                 "alerts": alerts,
                 "rejects": rejects,
                 "files": totals,
+                "files_by_format": formats.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+                "files_not_read_on": held_files,
+                "last_logging_stop": stop.map(|(from, until)| json!({ "from": from * 60, "until": until * 60 })),
                 "store_bytes": disk.store_bytes,
                 "disk_free_bytes": disk.free_bytes,
                 "disk_days_left": disk.days_left,
@@ -114,6 +123,21 @@ impl Status {
             "exports  {} files, {} records kept, {rejects} rejected",
             totals.files, totals.kept
         )?;
+        for (name, files) in &formats {
+            writeln!(text, "         {files} {name}")?;
+        }
+        for (file, reason) in &held_files {
+            writeln!(text, "         {file}: {reason}")?;
+        }
+        if let Some((from, until)) = stop {
+            let mut calendar = Calendar::new(config.plant.zone.clone());
+            let mut at = |minute| calendar::text(calendar.local(minute).minute);
+            let (from, until) = (at(from), at(until));
+            writeln!(
+                text,
+                "         the historian last stopped logging from {from} to {until}"
+            )?;
+        }
         match &config.mqtt {
             Some(mqtt) => writeln!(
                 text,

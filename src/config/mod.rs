@@ -1,6 +1,7 @@
 //! The config file: as written (TOML) → as believed (checked types), every fault at once.
 
 mod delivery;
+mod historian;
 mod later;
 mod schedule;
 mod section;
@@ -19,16 +20,16 @@ use toml::de::DeTable;
 
 pub(crate) use delivery::CENTRAL_SILENCE_S_MAX;
 pub use delivery::{Central, Mqtt, MqttVersion, Notify, read_secret};
+pub use historian::Historian;
 pub use schedule::{Drives, Schedule};
 pub use section::Fault;
 use section::{Report, Section};
 pub use web::{Assistant, Dialect, Web};
 
 use crate::{
-    historian::{Format, TagMap},
     plant::Plant,
     rules::{CATALOGUE, RuleBook, Severity},
-    tags::{PUMPS, TAG_NAMES, slot_of},
+    tags::PUMPS,
     tariff::Tariff,
 };
 
@@ -76,19 +77,6 @@ pub struct Config {
     pub written: BTreeMap<String, String>,
     /// What is fine but has no effect, in words.
     pub notes: Vec<String>,
-}
-
-/// Where the exports lie and how they are written.
-#[derive(Clone, Debug)]
-pub struct Historian {
-    /// Folders or files.
-    pub watch: Vec<PathBuf>,
-    /// Tags and markers.
-    pub format: Arc<Format>,
-    /// How late an export may normally be, min.
-    pub delivery_delay_min: i64,
-    /// Seconds between two scans of the watched folders.
-    pub scan_interval_s: f64,
 }
 
 /// All faults of a config file.
@@ -189,7 +177,7 @@ fn believe(root: &Section<'_>, folder: &Path, text: &str) -> Config {
     let reserve_mb = storage.whole_in("reserve_mb", RESERVE_MB, 0..=1_000_000) as u64;
     storage.finish();
 
-    let historian = historian(root, folder, &mut notes);
+    let historian = historian::historian(root, folder, &mut notes);
     let mqtt = delivery::mqtt(root, folder);
     let central = delivery::central(root, folder, &mut notes);
     let notify = delivery::notify(root, folder, &mut notes);
@@ -338,71 +326,6 @@ fn rule_book(alerts: &Section<'_>, notes: &mut Vec<String>) -> RuleBook {
     }
     rules.finish();
     book
-}
-
-fn historian(root: &Section<'_>, folder: &Path, notes: &mut Vec<String>) -> Historian {
-    let historian = root.section("historian");
-    let watch = historian
-        .texts("watch")
-        .unwrap_or_else(|| vec!["exports".into()]);
-    match historian.text("format").as_deref() {
-        None | Some("auto" | "long") => {}
-        Some(other @ ("factorytalk" | "wide")) => {
-            notes.push(format!("historian.format {other:?} is not read by this version; files are read in the long format"));
-        }
-        Some(other) => historian.fault(
-            "format",
-            format!("{other:?} is none of \"auto\", \"long\", \"factorytalk\", \"wide\""),
-        ),
-    }
-    let kept = historian
-        .texts("keep_markers")
-        .unwrap_or_else(|| vec!["B".into(), "S".into()]);
-    let kept: Vec<String> = kept.iter().map(|marker| marker.trim().to_owned()).collect();
-    if kept.is_empty() {
-        historian.fault("keep_markers", "keeps no record; list at least one marker");
-    }
-    let tags = historian.section("tags");
-    let mut slots = TagMap::default();
-    let mut seen = [false; TAG_NAMES.len()];
-    for key in tags.keys() {
-        let (index, name) = (key.parse::<u64>(), tags.text(&key));
-        match (index, name.as_deref().map(slot_of)) {
-            (Err(_), _) => tags.fault(&key, "must be a tag index, a whole number from 0"),
-            (_, None) => {}
-            (Ok(_), Some(None)) => {
-                tags.fault(
-                    &key,
-                    format!(
-                        "{:?} is none of the station's 27 tags",
-                        name.unwrap_or_default()
-                    ),
-                );
-            }
-            (Ok(_), Some(Some(slot))) if seen[slot] => {
-                tags.fault(&key, "the tag has another index already")
-            }
-            (Ok(index), Some(Some(slot))) => {
-                seen[slot] = true;
-                slots.insert(index, slot);
-            }
-        }
-    }
-    if slots.mapped() == 0 {
-        historian.fault(
-            "tags",
-            "maps no tag: list the tag indexes, like 0 = \"[PLC]FIT101_HR.DAY_TOTAL\"",
-        );
-    }
-    tags.finish();
-    let believed = Historian {
-        watch: watch.iter().map(|place| folder.join(place)).collect(),
-        format: Arc::new(Format { slots, kept }),
-        delivery_delay_min: historian.whole_in("delivery_delay_min", 3, 0..=1440),
-        scan_interval_s: historian.number_in("scan_interval_s", 5.0, 0.1..=3600.0),
-    };
-    historian.finish();
-    believed
 }
 
 /// Every key of a TOML text with its value as text.

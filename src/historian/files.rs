@@ -4,6 +4,8 @@
 //! they had. So a file that was renamed goes on where it stopped, and one that was replaced starts anew.
 
 use std::{
+    borrow::Cow,
+    collections::BTreeSet,
     fs::File,
     io::{Read, Seek, SeekFrom},
     os::unix::fs::MetadataExt,
@@ -14,9 +16,11 @@ use std::{
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use super::{
-    Format,
-    fold::{Fold, MinuteRecords, Tally},
+    Format, beside,
+    dbase::{self, Sniffed, Table},
+    fold::{Fold, Held, Logging, Tally},
     lines::Reject,
+    minutes::MinuteRecords,
     text::{Encoding, sniff},
 };
 use crate::calendar::{Calendar, Minute};
@@ -73,6 +77,8 @@ pub struct FileRecord {
     pub tally: Tally,
     /// Whether the line after the position was taken although it had no end.
     pub unended: bool,
+    /// What its format is called; empty before its first line.
+    pub layout: String,
 }
 
 /// A piece of a file, folded.
@@ -86,6 +92,24 @@ pub struct Piece {
     pub minutes: Vec<MinuteRecords>,
     /// Its rejects.
     pub rejects: Vec<Reject>,
+    /// When the historian ended and began logging.
+    pub logging: BTreeSet<(Minute, Logging)>,
+    /// What keeps the file from being read on; it is among the rejects.
+    pub refusal: Option<Reject>,
+    /// Tags whose index differs from the set before, or from the config; with the file's first piece.
+    pub moved_tags: Option<String>,
+}
+
+/// What a file's bytes are.
+#[derive(Default)]
+enum Kind {
+    /// Nothing has been seen of it.
+    #[default]
+    Unseen,
+    /// Lines of text.
+    Text(Encoding),
+    /// Records of a table.
+    Table(Table),
 }
 
 /// How the end of a file is read.
@@ -101,13 +125,17 @@ pub enum End {
 pub struct Reader {
     record: FileRecord,
     file: File,
-    encoding: Encoding,
+    kind: Kind,
     hasher: Box<Xxh3>,
     tail: Vec<u8>,
     fold: Fold,
     buffer: Vec<u8>,
     /// The line without its end has been read.
     ended: bool,
+    /// What keeps the file from being read on, and whether that has been told.
+    held: Option<(Held, bool)>,
+    /// Tags whose index is not what it was before, until that is told.
+    moved_tags: Option<String>,
 }
 
 impl Reader {
@@ -166,15 +194,18 @@ impl Reader {
         calendar: &Calendar,
     ) -> std::io::Result<Self> {
         let file = File::open(&record.path)?;
+        let (tags, moved_tags) = beside::tags_of(&record.path, format)?;
         Ok(Self {
             record,
             file,
-            encoding: Encoding::default(),
+            kind: Kind::default(),
             hasher: Box::default(),
             tail: Vec::new(),
-            fold: Fold::new(format.clone(), calendar.clone()),
+            fold: Fold::new(format.clone(), tags, calendar.clone()),
             buffer: Vec::new(),
             ended: false,
+            held: None,
+            moved_tags,
         })
     }
 
@@ -211,8 +242,10 @@ impl Reader {
         let from_line = self.record.lines + 1;
         let more = self.read_lines(u64::MAX, now)?;
         let at_end = self.record.offset + self.unread() >= outside.size;
-        let unended = end == End::Final && at_end && !self.ended && !self.buffer.is_empty();
-        if !more && !unended {
+        let may_end = self.held.is_none() && !self.ended && !self.buffer.is_empty();
+        let unended = end == End::Final && at_end && may_end;
+        let refusal = self.take_refusal(more);
+        if !more && !unended && refusal.is_none() {
             self.record.outside = outside;
             return Ok(None);
         }
@@ -227,12 +260,34 @@ impl Reader {
         }
         self.record.hash = self.hasher.digest128();
         self.record.tally = self.fold.tally().clone();
+        self.record.layout = self.fold.layout_name().to_owned();
+        let rejects = self.fold.take_rejects().into_iter().chain(refusal.clone());
         Ok(Some(Piece {
             record: self.record.clone(),
             from_line,
             minutes: self.fold.take_minutes(!at_end),
-            rejects: self.fold.take_rejects(),
+            rejects: rejects.collect(),
+            logging: self.fold.take_logging(),
+            refusal,
+            moved_tags: self.moved_tags.take(),
         }))
+    }
+
+    /// What keeps the file from being read on, as a reject of the line; once, and after what could be read.
+    fn take_refusal(&mut self, more: bool) -> Option<Reject> {
+        let (held, told) = self.held.as_mut().filter(|(_, told)| !more && !*told)?;
+        *told = true;
+        let first = self.buffer.split(|&byte| byte == b'\n').next();
+        let reason = format!("the file is not read from here on: {}", held.reason);
+        Some(Reject::new(held.line, first.unwrap_or_default(), reason))
+    }
+
+    fn hold(&mut self, held: Held) {
+        let told = self
+            .held
+            .as_ref()
+            .is_some_and(|(known, told)| *known == held && *told);
+        self.held = Some((held, told));
     }
 
     /// Bytes in hand that make no whole line.
@@ -247,46 +302,115 @@ impl Reader {
         self.file.seek(SeekFrom::Start(self.record.offset))?;
         self.buffer.clear();
         (&self.file).take(wanted).read_to_end(&mut self.buffer)?;
-        let full = self.buffer.len() as u64 == PIECE_BYTES as u64;
         if self.record.offset == 0 {
             // Looked at until the first line is whole: a file may be seen from its first byte on.
-            (self.encoding, _) = sniff(&self.buffer);
+            self.look();
         }
-        let whole = match self.encoding.whole_lines(&self.buffer) {
-            // A line longer than a piece is no line of an export; it goes through as one, and is rejected.
-            0 if full => self.buffer.len(),
-            whole => whole,
+        let read = match &self.kind {
+            Kind::Unseen => 0,
+            Kind::Text(encoding) => self.fold_lines(*encoding, now),
+            Kind::Table(table) => {
+                let table = table.clone();
+                self.fold_records(&table, now)
+            }
         };
-        if whole == 0 {
+        if read == 0 {
             return Ok(false);
         }
-        let bytes = &self.buffer[..whole];
-        self.hasher.update(bytes);
         if self.record.offset == 0 {
-            let head = bytes.len().min(HEAD_BYTES as usize);
-            self.record.head = (head as u64, xxh3_128(&bytes[..head]));
+            dbase::steady(&mut self.buffer);
+            let head = &self.buffer[..read.min(HEAD_BYTES as usize)];
+            self.record.head = (head.len() as u64, xxh3_128(head));
         }
-        let text = self.encoding.decode(bytes);
-        self.fold.read(
-            text.strip_prefix("\u{FEFF}".as_bytes()).unwrap_or(&text),
-            now,
-        );
-        self.record.offset += whole as u64;
+        let bytes = &self.buffer[..read];
+        self.hasher.update(bytes);
+        self.record.offset += read as u64;
         let tail = bytes.len().min(TAIL_BYTES as usize);
         self.tail.clear();
         self.tail.extend_from_slice(&bytes[bytes.len() - tail..]);
-        self.buffer.drain(..whole);
+        self.buffer.drain(..read);
         Ok(true)
+    }
+
+    /// Looks at the first bytes.
+    fn look(&mut self) {
+        self.held = self.held.take().filter(|(_, told)| *told);
+        let refuse = |reason: Cow<'static, str>| Held { line: 1, reason };
+        match dbase::sniff(&self.buffer) {
+            Sniffed::Other => self.kind = Kind::Text(sniff(&self.buffer).0),
+            Sniffed::Short => self.kind = Kind::Unseen,
+            Sniffed::Bad(reason) => {
+                self.kind = Kind::Unseen;
+                self.hold(refuse(reason.into()));
+            }
+            Sniffed::Table(table) => match self.fold.begin_table(table.clone()) {
+                Ok(()) => self.kind = Kind::Table(table),
+                Err(reason) => {
+                    self.kind = Kind::Unseen;
+                    self.hold(refuse(reason.into()));
+                }
+            },
+        }
+    }
+
+    /// Folds the whole lines in the buffer; how many bytes they take.
+    fn fold_lines(&mut self, encoding: Encoding, now: Minute) -> usize {
+        let whole = match encoding.whole_lines(&self.buffer) {
+            // A line longer than a piece is no line of an export; it goes through as one, and is rejected.
+            0 if self.buffer.len() == PIECE_BYTES => PIECE_BYTES,
+            whole => whole,
+        };
+        let text = encoding.decode(&self.buffer[..whole]);
+        let text = text.strip_prefix("\u{FEFF}".as_bytes()).unwrap_or(&text);
+        let before = self.fold.lines();
+        let read = self.fold.read(text, now);
+        match self.fold.held().cloned() {
+            None => {
+                self.held = None;
+                whole
+            }
+            Some(held) => {
+                debug_assert!(read < text.len());
+                self.hold(held);
+                encoding.bytes_of_lines(&self.buffer, (self.fold.lines() - before) as usize)
+            }
+        }
+    }
+
+    /// Folds the header and the whole records in the buffer; how many bytes they take.
+    fn fold_records(&mut self, table: &Table, now: Minute) -> usize {
+        let header = if self.record.offset == 0 {
+            table.header_bytes
+        } else {
+            0
+        };
+        let records = &self.buffer[header..];
+        let whole = table.whole_records(records);
+        let read = self.fold.read_records(&records[..whole], now);
+        match self.fold.held().cloned() {
+            None => self.held = None,
+            Some(held) => self.hold(held),
+        }
+        header + read
     }
 
     /// Reads a last line without its end. The position stays before it: should the file grow after all, the line is
     /// read again, whole.
     fn read_unended_line(&mut self, now: Minute) {
-        if self.buffer.iter().all(|&byte| byte == 0) {
+        if self.buffer.iter().all(|&byte| matches!(byte, 0 | 0x1A)) {
             return;
         }
         let line = self.fold.lines() + 1;
-        let text = self.encoding.decode(&self.buffer).into_owned();
+        let text = match &self.kind {
+            Kind::Text(encoding) => encoding.decode(&self.buffer).into_owned(),
+            _ => {
+                let torn = Reject::new(line, &[], "torn last record");
+                let earlier = self.fold.take_rejects();
+                self.fold.put_rejects(earlier.into_iter().chain([torn]));
+                self.buffer.clear();
+                return;
+            }
+        };
         let earlier = self.fold.take_rejects();
         self.fold.read(&text, now);
         let mut torn = self.fold.take_rejects();
@@ -302,5 +426,6 @@ impl Reader {
 pub fn head_hash(path: &Path, len: u64) -> std::io::Result<Option<u128>> {
     let mut head = Vec::new();
     File::open(path)?.take(len).read_to_end(&mut head)?;
+    dbase::steady(&mut head);
     Ok((head.len() as u64 == len).then(|| xxh3_128(&head)))
 }

@@ -43,6 +43,26 @@ impl Encoding {
         }
     }
 
+    /// How many bytes the first lines take.
+    pub fn bytes_of_lines(self, bytes: &[u8], lines: usize) -> usize {
+        let Some(last) = lines.checked_sub(1) else {
+            return 0;
+        };
+        let nth_unit = |unit: [u8; 2]| {
+            let units = bytes.chunks_exact(2).enumerate();
+            let mut ends = units.filter(|(_, pair)| *pair == unit);
+            ends.nth(last)
+                .map_or(bytes.len(), |(place, _)| (place + 1) * 2)
+        };
+        match self {
+            Self::Utf8 => memchr::memchr_iter(b'\n', bytes)
+                .nth(last)
+                .map_or(bytes.len(), |place| place + 1),
+            Self::Utf16Le => nth_unit([b'\n', 0]),
+            Self::Utf16Be => nth_unit([0, b'\n']),
+        }
+    }
+
     /// The bytes as UTF-8; a code unit that is no character becomes U+FFFD.
     pub fn decode(self, bytes: &[u8]) -> Cow<'_, [u8]> {
         let unit: fn([u8; 2]) -> u16 = match self {

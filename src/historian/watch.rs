@@ -11,11 +11,13 @@ use std::{
 };
 
 use super::{
-    Format,
+    Format, beside,
     files::{End, FileRecord, Outside, Piece, Reader, head_hash},
 };
 use crate::calendar::{Calendar, Minute};
 
+/// What exports are called.
+const EXTENSIONS: [&str; 5] = ["csv", "txt", "tsv", "dat", "dbf"];
 /// Files kept open between scans: those that grow.
 const OPEN_MAX: usize = 4;
 
@@ -252,7 +254,8 @@ impl From<std::io::Error> for Failure {
     }
 }
 
-/// The export files of a place: the file itself, or the `.csv` and `.txt` files of a folder, by name.
+/// The export files of a place: the file itself, or the files of a folder that are called like exports, by name. The tag
+/// tables of sets are read beside them.
 pub fn list(place: &Path) -> std::io::Result<Vec<(PathBuf, Outside)>> {
     let metadata = fs::metadata(place)?;
     if metadata.is_file() {
@@ -280,7 +283,9 @@ fn is_export(path: &Path) -> bool {
     let extension = path
         .extension()
         .map(|extension| extension.to_ascii_lowercase());
-    !hidden && extension.is_some_and(|extension| extension == "csv" || extension == "txt")
+    let is_named_so =
+        extension.is_some_and(|extension| EXTENSIONS.iter().any(|known| extension == *known));
+    !hidden && is_named_so && !beside::is_tag_table(path)
 }
 
 /// Wakes the next scan early where the kernel reports changes.

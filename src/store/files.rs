@@ -1,15 +1,21 @@
 //! What is remembered of export files: positions and rejects.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context;
 use rusqlite::params;
 
 use super::{Store, Synced};
-use crate::historian::{
-    files::{FileRecord, Outside},
-    fold::Tally,
-    lines::Reject,
+use crate::{
+    calendar::Minute,
+    historian::{
+        files::{FileRecord, Outside},
+        fold::{Logging, Tally},
+        lines::Reject,
+    },
 };
 
 impl Store {
@@ -24,8 +30,8 @@ impl Store {
         self.connection
             .prepare_cached(
                 "INSERT OR REPLACE INTO ingest_files (id, path, detached, size, mtime_ns, device, inode, position, \
-                 lines, hash, head_len, head_hash, kept, discarded, rejected, unended) \
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 lines, hash, head_len, head_hash, kept, discarded, rejected, unended, layout) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?
             .execute(params![
                 record.id,
@@ -44,7 +50,25 @@ impl Store {
                 discarded,
                 record.tally.rejected as i64,
                 record.unended,
+                record.layout,
             ])?;
+        Ok(())
+    }
+
+    /// Saves when the historian ended and began logging.
+    pub(super) fn save_logging(
+        &mut self,
+        events: &BTreeSet<(Minute, Logging)>,
+    ) -> anyhow::Result<()> {
+        for (minute, event) in events {
+            let event = match event {
+                Logging::Began => "began",
+                Logging::Ended => "ended",
+            };
+            self.connection
+                .prepare_cached("INSERT OR IGNORE INTO logging_events (ts, event) VALUES (?, ?)")?
+                .execute((minute * 60, event))?;
+        }
         Ok(())
     }
 
@@ -90,7 +114,7 @@ impl Store {
     pub fn files(&self) -> anyhow::Result<Vec<FileRecord>> {
         let mut statement = self.connection.prepare(
             "SELECT id, path, detached, size, mtime_ns, device, inode, position, lines, hash, head_len, head_hash, \
-             kept, discarded, rejected, unended FROM ingest_files ORDER BY id",
+             kept, discarded, rejected, unended, layout FROM ingest_files ORDER BY id",
         )?;
         let unsigned = |row: &rusqlite::Row<'_>, column: usize| {
             row.get::<_, i64>(column).map(|value| value as u64)
@@ -116,6 +140,7 @@ impl Store {
                     rejected: unsigned(row, 14)?,
                 },
                 unended: row.get(15)?,
+                layout: row.get(16)?,
             })
         })?;
         records

@@ -33,6 +33,7 @@ pub mod view;
 pub mod writer;
 
 use std::{
+    collections::BTreeSet,
     fs::{File, TryLockError},
     path::Path,
 };
@@ -49,7 +50,7 @@ use tokio::sync::watch;
 use crate::{
     calendar::{Day, LocalMinute, Minute, date_text},
     derive::Derived,
-    historian::{files::FileRecord, fold::MinuteRecords, lines::Reject},
+    historian::{files::FileRecord, fold::Logging, lines::Reject, minutes::MinuteRecords},
     rules::engine::Subject,
     station::Effects,
 };
@@ -66,6 +67,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/sqlite/0004_schedule.sql")),
     M::up(include_str!("../../migrations/sqlite/0005_savings.sql")),
     M::up(include_str!("../../migrations/sqlite/0006_dashboard.sql")),
+    M::up(include_str!("../../migrations/sqlite/0007_sources.sql")),
 ];
 
 /// The store, open for writing.
@@ -107,6 +109,8 @@ pub struct Step {
     pub file: Option<FileRecord>,
     /// Rejects of the file's lines.
     pub rejects: Vec<Reject>,
+    /// When the historian ended and began logging.
+    pub logging: BTreeSet<(Minute, Logging)>,
     /// First line read in the step; 0 when none was.
     pub from_line: u64,
     /// Whether the gap alerts among the effects were raised by the wall clock.
@@ -273,6 +277,7 @@ impl Store {
             self.settle_flood(now.0, now.1)?;
         }
         self.write_checkpoints(&step.effects.checkpoints)?;
+        self.save_logging(&step.logging)?;
         if let Some(record) = &step.file {
             self.save_file(record)?;
             if step.from_line > 0 {

@@ -9,7 +9,7 @@ use super::{NewRow, Store, Synced, Texts};
 use crate::{
     calendar::{Local, LocalMinute, Minute},
     derive::{Derived, FLAGS},
-    historian::fold::MinuteRecords,
+    historian::minutes::{MinuteRecords, Origin},
     station::Reading,
     tags::{COLUMNS, NO_VALUES, TAGS, is_command},
 };
@@ -36,8 +36,10 @@ const WHEN: [&str; 6] = [
     "day_of_week",
     "is_weekend",
 ];
-/// Bound places before the raw values: when, and the marker.
-const BEFORE_VALUES: usize = WHEN.len() + 1;
+/// The columns that say where a row comes from.
+const ORIGIN: [&str; 2] = ["marker", "source"];
+/// Bound places before the raw values.
+const BEFORE_VALUES: usize = WHEN.len() + ORIGIN.len();
 /// Columns of a row that are computed.
 const COMPUTED: usize = DERIVED.len() + FLAGS.len();
 
@@ -52,7 +54,7 @@ fn join(columns: impl Iterator<Item = &'static str>) -> String {
 static INSERT: LazyLock<String> = LazyLock::new(|| {
     let columns = join(
         WHEN.into_iter()
-            .chain(["marker"])
+            .chain(ORIGIN)
             .chain(COLUMNS)
             .chain(computed_columns()),
     );
@@ -61,9 +63,9 @@ static INSERT: LazyLock<String> = LazyLock::new(|| {
 });
 
 static UPSERT_RAW: LazyLock<String> = LazyLock::new(|| {
-    let columns = join(WHEN.into_iter().chain(["marker"]).chain(COLUMNS));
+    let columns = join(WHEN.into_iter().chain(ORIGIN).chain(COLUMNS));
     let places = vec!["?"; BEFORE_VALUES + TAGS].join(", ");
-    let updates = ["marker"]
+    let updates = ORIGIN
         .into_iter()
         .chain(COLUMNS)
         .map(|c| format!("{c} = excluded.{c}"))
@@ -84,7 +86,7 @@ static UPDATE_COMPUTED: LazyLock<String> = LazyLock::new(|| {
 
 static SELECT_RAW: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "SELECT r.ts, r.marker, s.duplicated, s.micros, {} FROM readings_wide r LEFT JOIN reading_stamps s USING (ts) \
+        "SELECT r.ts, r.marker, s.duplicated, s.micros, s.polled, {} FROM readings_wide r LEFT JOIN reading_stamps s USING (ts) \
          WHERE r.ts = ?",
         join(COLUMNS.into_iter())
     )
@@ -92,7 +94,7 @@ static SELECT_RAW: LazyLock<String> = LazyLock::new(|| {
 
 static SELECT_PAGE: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "SELECT r.ts, r.marker, s.duplicated, s.micros, {}, {} FROM readings_wide r LEFT JOIN reading_stamps s \
+        "SELECT r.ts, r.marker, s.duplicated, s.micros, s.polled, {}, {} FROM readings_wide r LEFT JOIN reading_stamps s \
          USING (ts) WHERE r.ts >= ? ORDER BY r.ts LIMIT ?",
         join(COLUMNS.into_iter()),
         join(computed_columns())
@@ -100,7 +102,7 @@ static SELECT_PAGE: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// First column of the raw values in the selects.
-const VALUES_AT: usize = 4;
+const VALUES_AT: usize = 5;
 
 /// The computed columns as they are stored: NaN is NULL.
 pub type Computed = [f64; COMPUTED];
@@ -169,7 +171,8 @@ fn bind_records(
     statement.raw_bind_parameter(4, at.hour())?;
     statement.raw_bind_parameter(5, at.day_of_week())?;
     statement.raw_bind_parameter(6, matches!(at.day_of_week(), 0 | 6))?;
-    statement.raw_bind_parameter(BEFORE_VALUES, marker(records.from_b))?;
+    statement.raw_bind_parameter(BEFORE_VALUES - 1, marker(records))?;
+    statement.raw_bind_parameter(BEFORE_VALUES, source(records))?;
     for (slot, &value) in records.values.iter().enumerate() {
         bind(statement, 1 + BEFORE_VALUES + slot, value, is_command(slot))?;
     }
@@ -195,8 +198,20 @@ fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<f64> {
     })
 }
 
-fn marker(from_b: bool) -> &'static str {
-    if from_b { "B" } else { "S" }
+fn marker(records: &MinuteRecords) -> &'static str {
+    match (records.from_b, records.origin()) {
+        (true, _) => "B",
+        (false, Origin::Modbus) => "M",
+        (false, _) => "S",
+    }
+}
+
+fn source(records: &MinuteRecords) -> &'static str {
+    match records.origin() {
+        Origin::Historian => "historian",
+        Origin::Modbus => "modbus",
+        Origin::Both => "both",
+    }
 }
 
 fn encode_micros(micros: &[u32; TAGS]) -> Option<Vec<u8>> {
@@ -215,6 +230,7 @@ fn read_records(row: &Row<'_>) -> rusqlite::Result<MinuteRecords> {
         duplicated: row.get::<_, Option<i64>>(2)?.unwrap_or(0) as u32,
         micros: [0; TAGS],
         corrected: 0,
+        polled: row.get::<_, Option<i64>>(4)?.unwrap_or(0) as u32,
         values: NO_VALUES,
     };
     if let ValueRef::Blob(bytes) = row.get_ref(3)? {
@@ -228,8 +244,9 @@ fn read_records(row: &Row<'_>) -> rusqlite::Result<MinuteRecords> {
     Ok(records)
 }
 
-/// Merges a file's records into those that stand: the later full timestamp wins; of two with the same one the one
-/// read last, and where they differ that is a duplicate. Whether anything changed.
+/// Merges a minute's records into those that stand: what the historian has goes before what was polled; among the same, the later
+/// full timestamp wins, and of two with the same one the one read last. Where two of the historian differ, that is a
+/// duplicate. Whether anything changed.
 fn merge(standing: &mut MinuteRecords, records: &MinuteRecords) -> bool {
     let before = standing.clone();
     for slot in 0..TAGS {
@@ -240,12 +257,22 @@ fn merge(standing: &mut MinuteRecords, records: &MinuteRecords) -> bool {
         let stands = standing.values[slot];
         let (newer, older) = (records.micros[slot], standing.micros[slot]);
         let differs = stands.is_nan() || newer != older || value != stands;
-        let corrects = records.corrected & (1 << slot) != 0;
+        let bit = 1 << slot;
+        let (polls, polled) = (records.polled & bit != 0, standing.polled & bit != 0);
+        if !stands.is_nan() && polls != polled {
+            if polled {
+                (standing.values[slot], standing.micros[slot]) = (value, newer);
+                standing.polled &= !bit;
+            }
+            continue;
+        }
+        let corrects = polls || records.corrected & bit != 0;
         if !stands.is_nan() && newer == older && value != stands && !corrects {
             standing.duplicated |= 1 << slot;
         }
         if differs && (stands.is_nan() || newer >= older) {
             (standing.values[slot], standing.micros[slot]) = (value, newer);
+            standing.polled |= records.polled & bit;
         }
     }
     standing.duplicated |= records.duplicated;
@@ -258,6 +285,7 @@ fn merge(standing: &mut MinuteRecords, records: &MinuteRecords) -> bool {
     !(same_values
         && before.micros == standing.micros
         && before.duplicated == standing.duplicated
+        && before.polled == standing.polled
         && before.from_b == standing.from_b)
 }
 
@@ -302,6 +330,7 @@ impl Store {
             let mut upsert = self.connection.prepare_cached(&UPSERT_RAW)?;
             bind_records(&mut upsert, &mut self.texts, &merged, *local)?;
             upsert.raw_execute()?;
+            forget_stamps(&self.connection, minute)?;
             save_stamps(&self.connection, &merged)?;
             self.changes.note(Synced::Readings, minute * 60);
             changed = Some(changed.map_or((minute, minute), |(first, last)| {
@@ -350,14 +379,22 @@ impl Store {
     }
 }
 
+fn forget_stamps(connection: &rusqlite::Connection, minute: Minute) -> anyhow::Result<()> {
+    connection
+        .prepare_cached("DELETE FROM reading_stamps WHERE ts = ?")?
+        .execute([minute * 60])?;
+    Ok(())
+}
+
 fn save_stamps(connection: &rusqlite::Connection, records: &MinuteRecords) -> anyhow::Result<()> {
     let micros = encode_micros(&records.micros);
-    if micros.is_some() || records.duplicated != 0 {
+    if micros.is_some() || records.duplicated != 0 || records.polled != 0 {
+        let (duplicated, polled) = (i64::from(records.duplicated), i64::from(records.polled));
         connection
             .prepare_cached(
-                "INSERT OR REPLACE INTO reading_stamps (ts, micros, duplicated) VALUES (?, ?, ?)",
+                "INSERT OR REPLACE INTO reading_stamps (ts, micros, duplicated, polled) VALUES (?, ?, ?, ?)",
             )?
-            .execute((records.minute * 60, micros, i64::from(records.duplicated)))?;
+            .execute((records.minute * 60, micros, duplicated, polled))?;
     }
     Ok(())
 }
@@ -383,6 +420,7 @@ mod tests {
             micros: [0; TAGS],
             duplicated: 0,
             corrected: 0,
+            polled: 0,
             from_b: false,
         };
         records.values[LEVEL] = value;

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     calendar::{Calendar, Minute},
-    historian::fold::MinuteRecords,
+    historian::minutes::MinuteRecords,
     plant::Plant,
     rollups::sessions::SessionRow,
     rules::{

@@ -140,6 +140,35 @@ impl View {
         Ok(self.connection.query_row(sql, [], |row| row.get(0))?)
     }
 
+    /// How many files there are of each format, the most frequent first.
+    pub fn files_by_format(&self) -> anyhow::Result<Vec<(String, i64)>> {
+        let mut statement = self.connection.prepare(
+            "SELECT layout, count(*) FROM ingest_files WHERE layout <> '' GROUP BY layout ORDER BY count(*) DESC, layout",
+        )?;
+        let files = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(files.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The newest files that are not read on, with the reason.
+    pub fn files_held(&self, limit: usize) -> anyhow::Result<Vec<(String, String)>> {
+        let mut statement = self.connection.prepare(
+            "SELECT file, reason FROM ingest_rejects WHERE reason LIKE 'the file is not read from here on:%' \
+             OR reason LIKE 'the file cannot be read:%' ORDER BY id DESC LIMIT ?",
+        )?;
+        let files = statement.query_map([limit as i64], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(files.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The historian's last stop, as the plant's minutes of its end and its beginning again.
+    pub fn last_logging_stop(&self) -> anyhow::Result<Option<(Minute, Minute)>> {
+        let stop = self.connection.query_row(
+            "SELECT stopped_ts, started_ts FROM logging_stops ORDER BY stopped_ts DESC LIMIT 1",
+            [],
+            |row| Ok((row.get::<_, i64>(0)? / 60, row.get::<_, i64>(1)? / 60)),
+        );
+        Ok(stop.optional()?)
+    }
+
     /// Totals over the files.
     pub fn totals(&self) -> anyhow::Result<Totals> {
         let sql =

@@ -12,8 +12,9 @@ use pumphouse::{
     calendar::{Calendar, Minute},
     historian::{
         Format, TagMap,
-        fold::{Fold, MinuteRecords, Tally},
+        fold::{Fold, Tally},
         lines::Reject,
+        minutes::MinuteRecords,
         text::sniff,
     },
     tags::TAGS,
@@ -52,10 +53,11 @@ fn fold() -> Fold {
     (0..TAGS).for_each(|slot| slots.insert(slot as u64, slot));
     slots.insert(70_000, 2);
     let format = Format {
-        slots,
-        kept: vec!["B".into(), "S".into(), String::new()],
+        kept: Some(vec!["B".into(), "S".into(), String::new()]),
+        ..Format::new(slots)
     };
-    Fold::new(Arc::new(format), Calendar::new(ZONE.clone()))
+    let tags = format.tags.clone();
+    Fold::new(Arc::new(format), tags, Calendar::new(ZONE.clone()))
 }
 
 /// What a file says that grows by a piece at each cut. The last line counts also without an end.
@@ -80,8 +82,12 @@ fn said(bytes: &[u8], cuts: &BTreeSet<usize>) -> Said {
         } else {
             encoding.whole_lines(waiting)
         };
+        let before = fold.lines();
         fold.read(&encoding.decode(&waiting[..whole]), NOW);
-        from += whole;
+        from += match fold.held() {
+            None => whole,
+            Some(_) => encoding.bytes_of_lines(waiting, (fold.lines() - before) as usize),
+        };
         let taken = fold.take_minutes(number % 2 == 0 && cut < bytes.len());
         assert!(
             taken.is_sorted_by(|a, b| a.minute < b.minute),
