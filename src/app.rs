@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use crate::{
-    calendar::Calendar,
+    calendar::{Calendar, Minute},
     clock::Clock,
     config::Config,
     forecast::worker::Forecaster,
@@ -51,6 +51,12 @@ const STORE_RETRY_S: u64 = 5;
 const RESERVE_LOOK: Duration = Duration::from_secs(10);
 /// Rows in one pass from which a word about them is due.
 const ROWS_WORTH_A_WORD: u64 = 100;
+/// 2026-01-01, before which this version was not made: a clock that says less was not set.
+const MADE: Minute = 29_453_760;
+/// How far ahead of the newest row a line may lie while the clock cannot be believed, min: a year.
+const OFF_MIN_MAX: i64 = 366 * 1440;
+/// 2100-01-01: the same where there is no row.
+const FAR: Minute = 68_374_080;
 /// Keys that a running daemon cannot change: the store depends on them.
 const NEED_RESTART: [&str; 4] = [
     "site.id",
@@ -169,6 +175,7 @@ impl Daemon {
             clock,
             holds_checked: 0,
             reserve_checked: Instant::now(),
+            clock_trusted: true,
             progress: progress.clone(),
             commands: commands.clone(),
         };
@@ -443,6 +450,36 @@ async fn feed_watchdog(progress: Arc<AtomicU64>) {
     }
 }
 
+/// What the clock says, and how far to believe it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Time {
+    /// The clock's minute or, when it is behind, that of the newest row.
+    now: Minute,
+    /// The minute by which lines of exports are held to lie in the future.
+    reading: Minute,
+    /// Whether the clock can be believed.
+    trusted: bool,
+}
+
+impl Time {
+    fn believed(clock: Minute, newest: Option<Minute>) -> Self {
+        let newest_or_made = newest.unwrap_or(MADE);
+        if clock >= newest_or_made {
+            return Self {
+                now: clock,
+                reading: clock,
+                trusted: true,
+            };
+        }
+        // How long the box was off is not known; a year is more than exports are kept for.
+        Self {
+            now: newest_or_made,
+            reading: newest.map_or(FAR, |newest| newest + OFF_MIN_MAX),
+            trusted: false,
+        }
+    }
+}
+
 /// Takes the plant's data.
 struct PlantLoop {
     config: Config,
@@ -453,6 +490,7 @@ struct PlantLoop {
     /// The minute in which the ends of shelvings were looked at.
     holds_checked: i64,
     reserve_checked: Instant,
+    clock_trusted: bool,
     progress: Arc<AtomicU64>,
     commands: Sender<Command>,
 }
@@ -580,7 +618,7 @@ impl PlantLoop {
         let (files, troubles) = self.watch.scan();
         troubles.iter().for_each(tell);
         for path in files {
-            let now = self.clock.minute();
+            let time = self.time();
             let Self {
                 watch,
                 pipeline,
@@ -588,7 +626,7 @@ impl PlantLoop {
                 ..
             } = self;
             let mut warned = false;
-            let troubles = watch.read(&path, now, |piece| {
+            let troubles = watch.read(&path, time.reading, |piece| {
                 progress.fetch_add(1, Ordering::Relaxed);
                 if let Some(warning) = piece.record.tally.marker_warning(&piece.record.path)
                     && !std::mem::replace(&mut warned, true)
@@ -596,7 +634,7 @@ impl PlantLoop {
                     log::warn!(warning; "many records are passed over for their marker");
                 }
                 tell_file(&piece);
-                let read = pipeline.feed(piece, now)?;
+                let read = pipeline.feed(piece, time.now)?;
                 intake.rows += read.rows;
                 intake.late += read.late;
                 intake.alerts += read.alerts;
@@ -604,9 +642,11 @@ impl PlantLoop {
             })?;
             troubles.iter().for_each(tell);
         }
-        let now = self.clock.minute();
-        self.pipeline
-            .tick(now - self.config.historian.delivery_delay_min, now)?;
+        let Time { now, trusted, .. } = self.time();
+        if trusted {
+            self.pipeline
+                .tick(now - self.config.historian.delivery_delay_min, now)?;
+        }
         self.pipeline.commit()?;
         if self.reserve_checked.elapsed() >= RESERVE_LOOK {
             self.reserve_checked = Instant::now();
@@ -615,11 +655,27 @@ impl PlantLoop {
                 Ok(())
             })?;
         }
-        if now != self.holds_checked {
+        if now != self.holds_checked && trusted {
             self.holds_checked = now;
             self.end_holds()?;
         }
         Ok(intake)
+    }
+
+    /// The time as far as it can be believed: a clock below the newest row was not set yet, and nothing that depends on it happens.
+    fn time(&mut self) -> Time {
+        let time = Time::believed(self.clock.minute(), self.pipeline.clock());
+        if self.clock_trusted != time.trusted {
+            self.clock_trusted = time.trusted;
+            if time.trusted {
+                log::info!("the clock can be believed again");
+            } else {
+                log::warn!(
+                    "the clock is behind the newest row: it is not synchronised, and what depends on it waits"
+                );
+            }
+        }
+        time
     }
 
     /// Ends shelvings whose time is up.
@@ -659,5 +715,27 @@ fn tell(trouble: &Trouble) {
             log::warn!(path = path.display().to_string(), cause = cause.as_str(); "cannot be read; it is tried again at each scan");
         }
         Trouble::Over(path) => log::info!(path = path.display().to_string(); "can be read again"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calendar::utc_text;
+
+    #[test]
+    fn a_clock_below_the_newest_row_is_not_believed() {
+        assert_eq!(utc_text(MADE), "2026-01-01T00:00:00Z");
+        assert_eq!(utc_text(FAR), "2100-01-01T00:00:00Z");
+        let newest = MADE + 1000;
+        let set = Time::believed(newest + 3, Some(newest));
+        assert!(set.trusted && set.now == newest + 3 && set.reading == set.now);
+        for clock in [0, newest - 1] {
+            let unset = Time::believed(clock, Some(newest));
+            assert_eq!((unset.trusted, unset.now), (false, newest));
+            assert!(unset.reading > newest + 100_000);
+        }
+        assert!(!Time::believed(0, None).trusted);
+        assert!(Time::believed(MADE, None).trusted);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::{
     calendar::{Calendar, Minute},
-    historian::files::Piece,
+    historian::{files::Piece, minutes::MinuteRecords},
     plant::Plant,
     rules::{CATALOGUE, engine::Kind},
     station::{Effects, Station},
@@ -83,14 +83,27 @@ impl Pipeline {
 
     /// Takes a piece of a file. Nothing of it is safe before [`Pipeline::commit`].
     pub fn feed(&mut self, piece: Piece, now: Minute) -> anyhow::Result<Intake> {
-        let Piece {
-            record,
-            from_line,
-            mut minutes,
-            rejects,
-            logging,
-            ..
-        } = piece;
+        let step = Step {
+            file: Some(piece.record),
+            rejects: piece.rejects,
+            logging: piece.logging,
+            from_line: piece.from_line,
+            ..Step::default()
+        };
+        self.take(piece.minutes, step, now)
+    }
+
+    /// Takes a minute that was polled from the PLC. It is not safe before [`Pipeline::commit`].
+    pub fn poll(&mut self, records: MinuteRecords, now: Minute) -> anyhow::Result<Intake> {
+        self.take(vec![records], Step::default(), now)
+    }
+
+    fn take(
+        &mut self,
+        mut minutes: Vec<MinuteRecords>,
+        step: Step,
+        now: Minute,
+    ) -> anyhow::Result<Intake> {
         let news_from = self.news_from(now);
         let Some(mut station) = self.station.take() else {
             anyhow::bail!("the station was lost in an earlier failure")
@@ -130,15 +143,12 @@ impl Pipeline {
         self.writer.write(Step {
             rows,
             effects,
-            file: Some(record),
-            rejects,
-            logging,
-            from_line,
             by_wall_clock: false,
             now: self
                 .clock()
                 .map(|minute| (minute, self.calendar.local(minute).minute)),
             news_from,
+            ..step
         })?;
         Ok(intake)
     }

@@ -108,6 +108,11 @@ impl Status {
         }
         let mut text = format!("site     {} ({})\n", config.site_id, config.site_name);
         match (newest, age_min) {
+            (Some(newest), Some(age_min)) if age_min < 0 => writeln!(
+                text,
+                "newest   {newest}, {} ahead of this machine's clock: it is not set, and what depends on it waits",
+                age(-age_min)
+            )?,
             (Some(newest), Some(age_min)) => {
                 writeln!(text, "newest   {newest}, {} ago", age(age_min))?
             }
