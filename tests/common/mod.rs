@@ -18,6 +18,7 @@ pub mod model_server;
 pub mod mosquitto;
 pub mod mounting;
 pub mod panel;
+pub mod parsers;
 pub mod pieces;
 pub mod ports;
 pub mod postgres;
