@@ -30,6 +30,7 @@ pub mod tariff;
 pub mod derive;
 pub mod forecast;
 pub mod historian;
+pub mod modbus;
 pub mod notify;
 pub mod pipeline;
 pub mod publish;

@@ -1,7 +1,7 @@
 //! The config file: as written (TOML) → as believed (checked types), every fault at once.
 
 mod delivery;
-mod later;
+mod modbus;
 mod schedule;
 mod section;
 mod tariff;
@@ -19,6 +19,7 @@ use toml::de::DeTable;
 
 pub(crate) use delivery::CENTRAL_SILENCE_S_MAX;
 pub use delivery::{Central, Mqtt, MqttVersion, Notify, read_secret};
+pub use modbus::Modbus;
 pub use schedule::{Drives, Schedule};
 pub use section::Fault;
 use section::{Report, Section};
@@ -54,6 +55,8 @@ pub struct Config {
     pub reserve_bytes: u64,
     /// Where the exports lie and how they are written.
     pub historian: Historian,
+    /// The PLC, for when the exports stay away; `None` polls nothing.
+    pub modbus: Option<Modbus>,
     /// The broker; `None` publishes nothing.
     pub mqtt: Option<Mqtt>,
     /// The central office; `None` sends nothing there.
@@ -198,10 +201,7 @@ fn believe(root: &Section<'_>, folder: &Path, text: &str) -> Config {
     forecast.finish();
     let web = web::web(root, folder, &mut notes);
     let assistant = web::assistant(root, folder);
-    let later = later::check(root).into_iter();
-    notes.extend(
-        later.map(|section| format!("[{section}] is checked but not used by this version")),
-    );
+    let modbus = modbus::modbus(root, historian.delivery_delay_min, &mut notes);
     Config {
         site_id,
         site_name,
@@ -209,6 +209,7 @@ fn believe(root: &Section<'_>, folder: &Path, text: &str) -> Config {
         store,
         reserve_bytes: reserve_mb << 20,
         historian,
+        modbus,
         mqtt,
         central,
         notify,
