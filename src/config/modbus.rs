@@ -1,17 +1,13 @@
 //! The PLC as the fallback source.
 
-use std::{path::PathBuf, time::Duration};
+mod place;
+mod register;
+
+use std::{ops::RangeInclusive, time::Duration};
 
 use super::section::Section;
-use crate::{
-    modbus::{Kind, Parity, Place, Register, Table, WordOrder},
-    tags::{TAG_NAMES, TAGS, slot_of},
-};
+use crate::modbus::{Place, Register};
 
-/// Port of Modbus TCP.
-const PORT: u16 = 502;
-/// Rate of a serial line when its address does not say, bits a second.
-const BAUD: u32 = 19_200;
 /// Most registers of one read, as the protocol has it.
 const REGISTERS_MAX: i64 = 125;
 /// Polls after which a value is stale when the config does not say.
@@ -49,13 +45,13 @@ pub(super) fn modbus(
     if modbus.is_present() && url.is_none() {
         modbus.fault("url", "is missing: the PLC, like \"tcp://192.0.2.10:502\" or \"rtu:///dev/ttyUSB0?baud=19200&parity=even\"");
     }
-    let place = url.map(|url| place(&url));
+    let place = url.map(|url| place::place(&url));
     if let Some(Err(what)) = &place {
         modbus.fault("url", what.clone());
     }
     let place = place.and_then(Result::ok).unwrap_or(Place::Tcp {
         host: String::new(),
-        port: PORT,
+        port: 0,
     });
     let units = match place {
         Place::Tcp { .. } => 0..=255,
@@ -89,22 +85,7 @@ pub(super) fn modbus(
             notes.push(format!("modbus.poll_interval_s is {poll_interval_s}: there will be minutes without a row while the PLC feeds the station"));
         }
     }
-    let mut registers: Vec<Register> = Vec::new();
-    for section in modbus.sections("registers") {
-        if let Some(register) = register(&section, unit, units.clone(), registers_max) {
-            match clash(&registers, &register) {
-                Some((key, what)) => section.fault(key, what),
-                None => registers.push(register),
-            }
-        }
-        section.finish();
-    }
-    if modbus.is_present() && registers.is_empty() {
-        modbus.fault(
-            "registers",
-            "lists no register that can be read: [[modbus.registers]] for each tag",
-        );
-    }
+    let registers = registers(&modbus, unit, units, registers_max);
     let is_present = modbus.is_present();
     modbus.finish();
     is_present.then_some(Modbus {
@@ -119,252 +100,40 @@ pub(super) fn modbus(
     })
 }
 
-/// One `[[modbus.registers]]`; `None` when it lacks what it needs, with the faults told.
-fn register(
-    section: &Section<'_>,
+/// Reads all `[[modbus.registers]]`.
+fn registers(
+    modbus: &Section<'_>,
     unit: i64,
-    units: std::ops::RangeInclusive<i64>,
+    units: RangeInclusive<i64>,
     registers_max: i64,
-) -> Option<Register> {
-    let tag = needed(
-        section,
-        "tag",
-        "the tag's name, like \"[PLC]HLT101.OUTPUT\"",
-    );
-    let slot = tag.as_deref().and_then(slot_of);
-    if let (Some(tag), None) = (&tag, slot) {
-        section.fault(
-            "tag",
-            format!("{tag:?} is none of the station's {TAGS} tags"),
-        );
-    }
-    let table = chosen(section, "table", &Table::NAMES, Some("holding"));
-    let bit = section.whole_in("bit", 0, 0..=15) as u8;
-    let kinds = [
-        ("bool", Kind::Bool),
-        ("bit", Kind::Bit(bit)),
-        ("u16", Kind::U16),
-        ("i16", Kind::I16),
-        ("u32", Kind::U32),
-        ("i32", Kind::I32),
-        ("f32", Kind::F32),
-        ("f64", Kind::F64),
-    ];
-    let kind = chosen(section, "type", &kinds, None);
-    let order = chosen(section, "order", &WordOrder::NAMES, Some("ABCD"));
-    let base = section.whole_in("base", 0, 0..=1);
-    let address = section.whole_in("address", base, 0..=65_536);
-    let (has_bit, has_address) = (has(section, "bit"), has(section, "address"));
-    if !has_address {
-        section.fault(
-            "address",
-            "is missing: the register's address, counted from base",
-        );
-    }
-    let unit = section.whole_in("unit", unit, units) as u8;
-    let scale = section.number_in("scale", 1.0, -1e12..=1e12);
-    let offset = section.number_in("offset", 0.0, -1e12..=1e12);
-    if scale == 0.0 {
-        section.fault("scale", "is 0; every value would be the offset");
-    }
-    let (slot, table, kind, order) = (slot?, table?, kind?, order?);
-    if table.holds_bits() && kind != Kind::Bool {
-        section.fault(
-            "type",
-            format!(
-                "is {:?}; a {} is one bit, so it must be \"bool\"",
-                kind.name(),
-                table.name()
-            ),
-        );
-        return None;
-    }
-    match (kind, has_bit) {
-        (Kind::Bit(_), false) => {
-            section.fault("bit", "is missing: which bit of the word, 0 (lowest) to 15");
-            return None;
-        }
-        (Kind::Bit(_), true) | (_, false) => {}
-        (_, true) => section.fault("bit", "is for type = \"bit\" only"),
-    }
-    if !table.holds_bits() && i64::from(kind.places()) > registers_max {
-        section.fault(
-            "type",
-            format!(
-                "takes {} registers, and registers_max lets a read have {registers_max}",
-                kind.places()
-            ),
-        );
-        return None;
-    }
-    let from_zero = address - base;
-    if from_zero < 0 {
-        section.fault("address", "is 0, and base = 1 counts from 1");
-        return None;
-    }
-    if from_zero + i64::from(kind.places()) > 65_536 {
-        section.fault(
-            "address",
-            format!(
-                "is {address}; with its {} places the register ends beyond the last address",
-                kind.places()
-            ),
-        );
-        return None;
-    }
-    Some(Register {
-        slot,
-        unit,
-        table,
-        address: from_zero as u16,
-        base: base as u8,
-        kind,
-        order,
-        scale,
-        offset,
-    })
-}
-
-/// Why a register cannot stand beside those before it: the key and the fault.
-fn clash(registers: &[Register], new: &Register) -> Option<(&'static str, String)> {
-    if registers.iter().any(|it| it.slot == new.slot) {
-        return Some(("tag", "has another register already".into()));
-    }
-    let end = |it: &Register| u32::from(it.address) + u32::from(it.kind.places());
-    let overlaps = |it: &&Register| {
-        let is_near = (it.unit, it.table) == (new.unit, new.table);
-        let other_bits = matches!((it.kind, new.kind), (Kind::Bit(a), Kind::Bit(b)) if a != b);
-        is_near
-            && !other_bits
-            && u32::from(it.address) < end(new)
-            && u32::from(new.address) < end(it)
-    };
-    let other = registers.iter().find(overlaps)?;
-    Some((
-        "address",
-        format!("lies in the register of {:?}", TAG_NAMES[other.slot]),
-    ))
-}
-
-fn has(section: &Section<'_>, key: &str) -> bool {
-    section.keys().iter().any(|it| it == key)
-}
-
-fn needed(section: &Section<'_>, key: &str, what: &str) -> Option<String> {
-    if !has(section, key) {
-        section.fault(key, format!("is missing: {what}"));
-    }
-    section.text(key)
-}
-
-/// One of a few names; `None` with the fault told.
-fn chosen<T: Copy>(
-    section: &Section<'_>,
-    key: &str,
-    choices: &[(&str, T)],
-    default: Option<&str>,
-) -> Option<T> {
-    let names = || {
-        choices
-            .iter()
-            .map(|(name, _)| format!("{name:?}"))
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    if !has(section, key) && default.is_none() {
-        section.fault(key, format!("is missing: one of {}", names()));
-    }
-    let name = match has(section, key) {
-        true => section.text(key)?,
-        false => {
-            section.touch(key);
-            default?.to_owned()
-        }
-    };
-    let found = choices.iter().find(|(choice, _)| *choice == name);
-    if found.is_none() {
-        section.fault(key, format!("{name:?} is none of {}", names()));
-    }
-    found.map(|(_, choice)| *choice)
-}
-
-/// Where a PLC is, from its address.
-fn place(url: &str) -> Result<Place, String> {
-    let usage = || {
-        format!(
-            "{url:?} is no PLC's address; write \"tcp://192.0.2.10:502\" or \"rtu:///dev/ttyUSB0?baud=19200&parity=even\""
-        )
-    };
-    if let Some(rest) = url.strip_prefix("tcp://") {
-        let (host, port) = match rest.strip_prefix('[') {
-            Some(rest) => {
-                let (host, port) = rest.split_once(']').ok_or_else(usage)?;
-                (
-                    host,
-                    if port.is_empty() {
-                        None
-                    } else {
-                        Some(port.strip_prefix(':').ok_or_else(usage)?)
-                    },
-                )
-            }
-            None => match rest.split_once(':') {
-                Some((host, port)) => (host, Some(port)),
-                None => (rest, None),
-            },
-        };
-        let port = port.map_or(Ok(PORT), str::parse).map_err(|_| usage())?;
-        if host.is_empty() || port == 0 || host.contains(['/', '?', '@', ' ']) {
-            return Err(usage());
-        }
-        return Ok(Place::Tcp {
-            host: host.to_owned(),
-            port,
-        });
-    }
-    let rest = url.strip_prefix("rtu://").ok_or_else(usage)?;
-    let (device, settings) = rest.split_once('?').unwrap_or((rest, ""));
-    if !device.starts_with('/') || device.len() < 2 {
-        return Err(usage());
-    }
-    let (mut baud, mut parity, mut stop_bits) = (BAUD, Parity::Even, None);
-    for setting in settings.split('&').filter(|setting| !setting.is_empty()) {
-        match setting.split_once('=') {
-            Some(("baud", rate)) => {
-                let rate = rate
-                    .parse()
-                    .ok()
-                    .filter(|rate| (300..=4_000_000).contains(rate));
-                baud = rate.ok_or("baud must be a rate from 300 to 4000000 bits a second")?;
-            }
-            Some(("parity", "none")) => parity = Parity::None,
-            Some(("parity", "even")) => parity = Parity::Even,
-            Some(("parity", "odd")) => parity = Parity::Odd,
-            Some(("parity", _)) => return Err("parity must be none, even or odd".into()),
-            Some(("stop", "1")) => stop_bits = Some(1),
-            Some(("stop", "2")) => stop_bits = Some(2),
-            Some(("stop", _)) => return Err("stop must be 1 or 2".into()),
-            _ => {
-                return Err(format!(
-                    "{setting:?} is none of baud=…, parity=… and stop=…"
-                ));
+) -> Vec<Register> {
+    let mut registers: Vec<Register> = Vec::new();
+    for section in modbus.sections("registers") {
+        if let Some(register) = register::register(&section, unit, units.clone(), registers_max) {
+            match register::clash(&registers, &register) {
+                Some((key, what)) => section.fault(key, what),
+                None => registers.push(register),
             }
         }
+        section.finish();
     }
-    Ok(Place::Rtu {
-        device: PathBuf::from(device),
-        baud,
-        parity,
-        stop_bits: stop_bits.unwrap_or(1),
-    })
+    if modbus.is_present() && registers.is_empty() {
+        modbus.fault(
+            "registers",
+            "lists no register that can be read: [[modbus.registers]] for each tag",
+        );
+    }
+    registers
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
-    use super::*;
-    use crate::config::{Config, Fault};
+    use crate::{
+        config::{Config, Fault},
+        modbus::Kind,
+    };
 
     const SAMPLE: &str = include_str!("../../config/pumphouse.toml");
     const LEVEL: &str =
@@ -388,47 +157,6 @@ mod tests {
         assert_eq!(least, sample);
         assert_eq!(least.registers[1].kind, Kind::Bit(0));
         assert!(parsed("").expect("it loads").modbus.is_none());
-    }
-
-    #[test]
-    fn addresses_of_plcs() {
-        let tcp = |host: &str, port| Place::Tcp {
-            host: host.into(),
-            port,
-        };
-        for (url, place) in [
-            ("tcp://plc", tcp("plc", 502)),
-            ("tcp://[2001:db8::1]", tcp("2001:db8::1", 502)),
-            ("tcp://[::1]:1502", tcp("::1", 1502)),
-        ] {
-            assert_eq!(super::place(url), Ok(place), "{url}");
-        }
-        let rtu = Place::Rtu {
-            device: "/dev/ttyS1".into(),
-            baud: 9600,
-            parity: Parity::None,
-            stop_bits: 2,
-        };
-        assert_eq!(
-            super::place("rtu:///dev/ttyS1?baud=9600&parity=none&stop=2"),
-            Ok(rtu)
-        );
-        for url in [
-            "plc:502",
-            "tcp://",
-            "tcp://plc:0",
-            "tcp://plc:x",
-            "tcp://a/b",
-            "tcp://[::1",
-            "rtu://ttyS1",
-            "rtu:///",
-            "rtu:///dev/a?baud=1",
-            "rtu:///dev/a?parity=mark",
-            "rtu:///dev/a?stop=3",
-            "rtu:///dev/a?speed=9600",
-        ] {
-            assert!(super::place(url).is_err(), "{url}");
-        }
     }
 
     #[test]

@@ -20,6 +20,10 @@ use crate::{clock::Clock, config::Modbus};
 /// Failed attempts after which a poll goes on without a unit; it may still answer later in the poll.
 const SILENT_AFTER: u32 = 2;
 
+/// Refusals in a row after which a read is left out for a poll without another attempt: a first one may be an answer that was
+/// garbled on its way.
+const REFUSED: u8 = 2;
+
 /// What a line tells during a poll.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Told {
@@ -46,8 +50,8 @@ struct Unit {
     left: Vec<usize>,
     /// Whether this poll goes on without it.
     is_silent: bool,
-    /// Reads that the unit refuses, by index: each is told of once.
-    refused: Vec<bool>,
+    /// How often in a row the unit has refused each read, by index; at most [`REFUSED`].
+    refused: Vec<u8>,
 }
 
 /// A connection and the units behind it.
@@ -70,7 +74,7 @@ impl Line {
             retry: Retry::default(),
             left: Vec::new(),
             is_silent: false,
-            refused: vec![false; reads.len()],
+            refused: vec![0; reads.len()],
         });
         Self {
             place: config.place.clone(),
@@ -117,7 +121,7 @@ impl Line {
                 late: &mut self.late,
             };
             match unit.read(wire, clock, tell).await {
-                Ok(()) => unit.goes_well(),
+                Ok(()) => unit.answered(),
                 Err(trouble) => unit.fails(&trouble, clock.real(self.wait_max), clock),
             }
             let told = match (unit.left.is_empty(), unit.is_silent) {
@@ -166,19 +170,23 @@ impl Unit {
         while let Some(&index) = self.left.first() {
             let read = &self.reads[index];
             let answer = wire.reader().await?.read(read).await;
-            let was_refused = self.refused[index];
             match answer {
                 Ok(answer) => {
-                    self.refused[index] = false;
+                    self.refused[index] = 0;
                     let told = Told::Values {
                         at_s: clock.now_s(),
                         values: decode(read, &answer),
                     };
+                    self.answered();
                     let _ = tell.send(told).await;
                 }
                 Err(Trouble::Refused(cause)) => {
-                    self.refused[index] = true;
-                    if !was_refused {
+                    let refusals = &mut self.refused[index];
+                    if *refusals < REFUSED {
+                        *refusals += 1;
+                        if *refusals < REFUSED {
+                            return Err(Trouble::Refused(cause));
+                        }
                         log::warn!(unit = self.id, table = read.table.name(), address = read.address, count = read.count, cause; "the PLC refuses a read");
                     }
                 }
@@ -194,7 +202,8 @@ impl Unit {
         Ok(())
     }
 
-    fn goes_well(&mut self) {
+    /// It is there; whatever fails next is a new trouble.
+    fn answered(&mut self) {
         if self.retry.failures() >= SILENT_AFTER {
             log::info!(unit = self.id; "the PLC answers again");
         }

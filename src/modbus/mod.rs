@@ -17,6 +17,7 @@
 pub mod client;
 pub mod line;
 pub mod poll;
+pub mod probe;
 pub mod registers;
 pub mod retry;
 pub mod takeover;
