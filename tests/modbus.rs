@@ -5,9 +5,9 @@ use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader},
     net::TcpStream,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::atomic::Ordering,
+    sync::{OnceLock, atomic::Ordering},
     time::Duration,
 };
 
@@ -15,7 +15,10 @@ use pumphouse::{
     calendar::Minute,
     clock::Clock,
     config::Modbus,
-    modbus::{Kind, Place, Register, Sample, Table, WordOrder, poll::Poller},
+    modbus::{
+        Kind, Place, Register, Sample, Table, WordOrder,
+        poll::{Poller, start},
+    },
     tags::{TAGS, is_command},
 };
 use rand::{Rng, SeedableRng};
@@ -146,21 +149,29 @@ async fn a_silent_unit_does_not_hold_up_another_and_nothing_of_it_is_repeated() 
         let is_dark = (1..3).contains(&(minute - FIRST_MINUTE));
         plc.set(0, 0.0, is_dark.then_some(2));
         let (out, mut samples) = mpsc::channel(64);
+        let began = tokio::time::Instant::now();
         let polling = poller.poll(Clock::fast(minute * 60 + 1, SPEED), &out);
-        let first = async {
-            let began = tokio::time::Instant::now();
-            let sample = samples.recv().await.expect("a sample");
-            (sample, began.elapsed())
-        };
-        let ((), (sample, took)) = tokio::join!(polling, first);
-        assert_eq!(
-            own_values(&sample, 1),
-            if is_dark { TAGS - 6 } else { TAGS }
-        );
-        let commands = (0..TAGS).filter(|slot| is_command(*slot) && !sample.values[*slot].is_nan());
-        assert_eq!(commands.count(), if is_dark { 0 } else { 6 });
+        let first = async { (samples.recv().await, began.elapsed()) };
+        let ((), (first, took)) = tokio::join!(polling, first);
+        let first = first.expect("a sample");
         // Two attempts with a wait between them, of a minute that is 1.2 s here.
         assert!(took < Duration::from_millis(600), "{took:?}");
+        drop(out);
+        let mut last = first.clone();
+        while let Some(later) = samples.recv().await {
+            last = later;
+        }
+        for sample in [&first, &last] {
+            own_values(sample, 1);
+            let of_unit_1 = (0..TAGS).filter(|slot| !is_command(*slot));
+            assert!(
+                of_unit_1
+                    .into_iter()
+                    .all(|slot| !sample.values[slot].is_nan())
+            );
+        }
+        // What a unit says that had turned out to be silent comes in a sample of its own.
+        assert_eq!(own_values(&last, 1), if is_dark { TAGS - 6 } else { TAGS });
     }
 }
 
@@ -215,9 +226,11 @@ async fn a_serial_line_with_noise_late_answers_and_a_silent_unit() {
         .iter()
         .map(|it| (it.slot, f64::from(u16::from(it.unit) * 1000 + it.address)))
         .collect();
+    let mut minute = FIRST_MINUTE;
     for (weather, minutes) in [(CALM, 1), (NOISY, 3), (LATE, 3), (CALM, 1)] {
         line.weather.store(weather, Ordering::SeqCst);
-        for minute in FIRST_MINUTE..FIRST_MINUTE + minutes {
+        for _ in 0..minutes {
+            minute += 1;
             let sample = polled(&mut poller, minute, SERIAL_SPEED)
                 .await
                 .expect("a sample");
@@ -249,7 +262,9 @@ impl Drop for Running {
 /// pymodbus's simulator at a port or a serial device.
 fn pymodbus(place: &str) -> Running {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/common");
-    let python = environment("pymodbus", &folder.join("pymodbus-requirements.txt"));
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    let python =
+        PYTHON.get_or_init(|| environment("pymodbus", &folder.join("pymodbus-requirements.txt")));
     let child = Command::new(python)
         .arg(folder.join("pymodbus_station.py"))
         .arg(place)
@@ -310,7 +325,8 @@ fn pymodbus_registers() -> (Vec<Register>, Vec<f64>) {
 }
 
 /// Polls until the simulator is up, and checks what it says.
-async fn check_pymodbus(config: Modbus, values: &[f64]) {
+async fn check_pymodbus(mut config: Modbus, values: &[f64]) {
+    config.timeout = Duration::from_secs(10);
     let slots: Vec<usize> = config.registers.iter().map(|it| it.slot).collect();
     let mut poller = Poller::new(config);
     let mut sample = None;
@@ -487,4 +503,30 @@ fn only_one_file_names_the_librarys_client_and_it_names_no_write() {
     ] {
         assert!(!client.contains(word), "{word}");
     }
+}
+
+/// The daemon's loop: a sample a minute until it is told to stop, and none while the PLC is away.
+#[tokio::test]
+async fn runs_until_it_is_told_to_stop() {
+    let plc = ProxiedPlc::start(3, Duration::from_millis(50)).await;
+    let (stop, stopping) = tokio::sync::watch::channel(false);
+    let clock = Clock::fast(FIRST_MINUTE * 60 + 30, SPEED);
+    let (running, mut samples) = start(plc.config(TIMEOUT_S), clock, stopping);
+    let mut minutes = std::collections::BTreeSet::new();
+    while minutes.len() < 3 {
+        minutes.insert(samples.recv().await.expect("a sample").minute());
+    }
+    let (first, last) = (minutes.first().expect("one"), minutes.last().expect("one"));
+    assert_eq!(last - first, 2, "one after the other");
+    plc.set(0, 0.0, Some(0));
+    let second = 1.0 / SPEED;
+    while tokio::time::timeout(Duration::from_secs_f64(150.0 * second), samples.recv())
+        .await
+        .is_ok()
+    {}
+    plc.set(0, 0.0, None);
+    assert!(samples.recv().await.expect("it is back").minute() > *last);
+    stop.send_replace(true);
+    let ended = tokio::time::timeout(Duration::from_secs(10), running).await;
+    ended.expect("in time").expect("no panic");
 }

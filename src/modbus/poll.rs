@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
-    task::JoinSet,
+    task::{JoinHandle, JoinSet},
     time::{Instant, sleep},
 };
 
@@ -23,6 +23,8 @@ use crate::{clock::Clock, config::Modbus, tags::TAGS};
 const AFTER_S: i64 = 1;
 /// Shortest interval with room for it, s.
 const ROOMY_S: i64 = 10;
+/// Samples that may wait to be taken: two hours of minutes, should the store be slow.
+const SAMPLES_MAX: usize = 240;
 /// What lines may tell before it is looked at.
 const TOLD_MAX: usize = 64;
 
@@ -101,7 +103,7 @@ impl Poller {
         });
     }
 
-    async fn hand_over(&self, clock: Clock, out: &mpsc::Sender<Sample>) {
+    async fn hand_over(&mut self, clock: Clock, out: &mpsc::Sender<Sample>) {
         let sample = self.latest.sample(clock.now_s());
         if sample.has_values() {
             // Nobody takes it when the program ends.
@@ -124,6 +126,17 @@ async fn lines_back(mut lines: JoinSet<Line>) -> Option<Vec<Line>> {
         }
     }
     are_whole.then_some(back)
+}
+
+/// Starts [`run`] as a task of the running runtime; its samples come out of the receiver. The task ends when `stopping` says so or
+/// the receiver is dropped. Polls wait while 240 samples wait to be taken.
+pub fn start(
+    config: Modbus,
+    clock: Clock,
+    stopping: watch::Receiver<bool>,
+) -> (JoinHandle<()>, mpsc::Receiver<Sample>) {
+    let (out, samples) = mpsc::channel(SAMPLES_MAX);
+    (tokio::spawn(run(config, clock, out, stopping)), samples)
 }
 
 /// Polls until told to stop: at once, and then just after the start of every interval of the clock.
@@ -188,10 +201,13 @@ impl Latest {
 
     /// What was read in the minute of the newest value and is not stale.
     fn sample(&self, now_s: i64) -> Sample {
-        let newest_s = self.values.iter().flatten().map(|(at_s, _)| *at_s).max();
+        // The clock may have been set back since.
+        let times = self.values.iter().flatten().map(|(at_s, _)| *at_s);
+        let newest_s = times.filter(|at_s| *at_s <= now_s).max();
         let mut sample = Sample::empty(newest_s.unwrap_or(now_s));
         for (value, latest) in sample.values.iter_mut().zip(&self.values) {
             if let Some((at_s, latest)) = latest
+                && *at_s <= now_s
                 && at_s.div_euclid(60) == sample.at_s.div_euclid(60)
                 && (now_s - at_s) as f64 <= self.stale_after_s
             {
@@ -239,6 +255,13 @@ mod tests {
         let sample = latest.sample(6060);
         assert!(sample.values[0].is_nan(), "read in the minute before");
         assert_eq!((sample.minute(), sample.values[1]), (101, 5.0));
+        latest.put(5400, &[(2, 6.0)]);
+        let sample = latest.sample(5400);
+        assert_eq!(
+            (sample.at_s, sample.values[2]),
+            (5400, 6.0),
+            "the clock was set back"
+        );
         latest.put(6061, &[(1, f64::NAN)]);
         assert!(
             !latest.sample(6061).has_values(),
