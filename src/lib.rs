@@ -14,8 +14,8 @@
 //! - `derive`, `rules`, `rollups`, `station`, `row`, `plant`, `tariff`, `assistant::intents` and `schedule` but its worker are pure: no I/O, no clock, no randomness.
 //! - A row is stored before anything about it leaves the box, and its file's position is stored with it.
 //! - Evaluating a minute twice changes nothing: the tables are a function of the set of records.
-//! - Only `store` speaks SQLite, only `sync` PostgreSQL, only `publish` MQTT, only `notify` calls people, only `web` serves them.
-//! - Nothing here can write to a PLC.
+//! - Only `store` speaks SQLite, only `sync` PostgreSQL, only `publish` MQTT, only `modbus` Modbus, only `notify` calls people, only `web` serves them.
+//! - Nothing here can write to a PLC: what `modbus` names has reads only, and its wire lets nothing else leave.
 
 #![warn(missing_docs)]
 
@@ -30,6 +30,7 @@ pub mod tariff;
 pub mod derive;
 pub mod forecast;
 pub mod historian;
+pub mod modbus;
 pub mod notify;
 pub mod pipeline;
 pub mod publish;

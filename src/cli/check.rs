@@ -8,6 +8,7 @@ use serde_json::json;
 use super::{ConfigFile, print_json, print_text};
 use crate::{
     forecast::models::{Change, Models},
+    modbus::Place,
     web::{access::passwords::Users, listen::Certificate},
 };
 
@@ -99,6 +100,14 @@ impl Check {
                 );
             }
             notes.extend(notify.command.first().and_then(|program| note_on(program)));
+        }
+        if let Some(Place::Rtu { device, .. }) = config.modbus.as_ref().map(|it| &it.place)
+            && !device.exists()
+        {
+            notes.push(format!(
+                "modbus.url: {} is not there; it is tried again and again",
+                device.display()
+            ));
         }
         let mut models = Models::new(config.models.clone());
         for change in models.look() {

@@ -12,6 +12,7 @@ mod demo;
 mod demo_models;
 mod forecast;
 mod ingest;
+mod modbus;
 mod models;
 mod notify;
 mod password;
@@ -66,6 +67,7 @@ enum Verb {
     Plan(plan::PlanVerb),
     Ask(ask::Ask),
     Models(models::ModelsVerb),
+    Modbus(modbus::ModbusVerb),
     Rules(rules::Rules),
     Alarms(alarms::Alarms),
     Notify(notify::Notify),
@@ -104,6 +106,7 @@ pub fn main() -> ExitCode {
         Verb::Plan(verb) => verb.run(),
         Verb::Ask(verb) => verb.run(),
         Verb::Models(verb) => verb.run(),
+        Verb::Modbus(verb) => verb.run(),
         Verb::Rules(verb) => verb.run(),
         Verb::Alarms(verb) => verb.run(),
         Verb::Notify(verb) => verb.run(),

@@ -1,30 +1,36 @@
-//! `pumphouse simulate`: exports of the simulated station.
+//! `pumphouse simulate`: exports of the simulated station, or its PLC.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use jiff::civil::Date;
 use serde_json::json;
 
-use super::{print_json, print_text};
-use crate::simulate::{FaultScript, Simulator, Station, write_days};
+use super::{block_on, print_json, print_text};
+use crate::{
+    clock::Clock,
+    simulate::{FaultScript, Simulator, Station, modbus, write_days},
+};
 
-/// Write historian exports of a simulated station
+/// Write historian exports of a simulated station, or serve its values like a PLC
 ///
 /// One file a day in the long format, with six dissimilar pumps, a tank, consumers with their daily and weekly habits,
 /// and sensors with noise. The same seed gives the same bytes. A config for the station is written beside them.
+///
+/// With --modbus it is the station's PLC instead: a Modbus TCP server with the running minute's values, until Ctrl-C. The
+/// [modbus] section to read it with is printed first.
 #[derive(clap::Args)]
 pub struct Simulate {
     /// Folder to write into, made when missing
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "modbus")]
+    out: Option<PathBuf>,
     /// Days to write
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=36_500))]
-    days: u32,
+    #[arg(long, value_name = "N", required_unless_present = "modbus", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    days: Option<u32>,
     /// First day, YYYY-MM-DD
-    #[arg(long, value_name = "DATE")]
-    start: Date,
+    #[arg(long, value_name = "DATE", required_unless_present = "modbus")]
+    start: Option<Date>,
     /// Seed
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -34,6 +40,9 @@ pub struct Simulate {
     /// Scatter plausible faults, one or two a day
     #[arg(long)]
     random_faults: bool,
+    /// Serve the running minute's values over Modbus TCP here, like 127.0.0.1:1502; writes nothing
+    #[arg(long, value_name = "LISTEN", conflicts_with_all = ["out", "days", "start", "random_faults", "json"])]
+    modbus: Option<SocketAddr>,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
@@ -41,36 +50,86 @@ pub struct Simulate {
 
 impl Simulate {
     pub fn run(self) -> anyhow::Result<()> {
-        let start = self.start.at(0, 0, 0, 0);
-        let faults = match &self.faults {
-            Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .with_context(|| format!("cannot read {}", path.display()))?;
-                FaultScript::parse(&text)
-                    .with_context(|| format!("cannot use the fault script {}", path.display()))?
-            }
-            None if self.random_faults => FaultScript::random(self.seed, start, self.days),
-            None => FaultScript::default(),
+        if let Some(listen) = self.modbus {
+            return self.serve(listen);
+        }
+        let (Some(out), Some(days), Some(start)) = (&self.out, self.days, self.start) else {
+            anyhow::bail!("--out, --days and --start are needed");
+        };
+        let start = start.at(0, 0, 0, 0);
+        let faults = match self.fault_script()? {
+            None if self.random_faults => FaultScript::random(self.seed, start, days),
+            script => script.unwrap_or_default(),
         };
         let bar =
-            ProgressBar::with_draw_target(Some(u64::from(self.days)), ProgressDrawTarget::stderr());
+            ProgressBar::with_draw_target(Some(u64::from(days)), ProgressDrawTarget::stderr());
         let mut simulator = Simulator::new(Station::default(), self.seed, start, faults);
-        let exports = self.out.join("exports");
-        write_days(&exports, &mut simulator, self.days, |_| bar.inc(1))?;
+        let exports = out.join("exports");
+        write_days(&exports, &mut simulator, days, |_| bar.inc(1))?;
         bar.finish_and_clear();
-        let config = self.out.join("pumphouse.toml");
+        let config = out.join("pumphouse.toml");
         std::fs::write(&config, config_text(&Station::default()))
             .with_context(|| format!("cannot write {}", config.display()))?;
         if self.json {
-            return print_json(&json!({ "days": self.days, "exports": exports, "config": config }));
+            return print_json(&json!({ "days": days, "exports": exports, "config": config }));
         }
         print_text(&format!(
-            "{} days in {}\nnow: pumphouse ingest --config {} {}\n",
-            self.days,
+            "{days} days in {}\nnow: pumphouse ingest --config {} {}\n",
             exports.display(),
             config.display(),
             exports.display()
         ))
+    }
+}
+
+impl Simulate {
+    fn fault_script(&self) -> anyhow::Result<Option<FaultScript>> {
+        let Some(path) = &self.faults else {
+            return Ok(None);
+        };
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        let script = FaultScript::parse(&text);
+        let script =
+            script.with_context(|| format!("cannot use the fault script {}", path.display()))?;
+        Ok(Some(script))
+    }
+
+    /// The PLC, until Ctrl-C; its station's time is UTC.
+    fn serve(&self, listen: SocketAddr) -> anyhow::Result<()> {
+        let faults = self.fault_script()?.unwrap_or_default();
+        let now = jiff::Timestamp::from_second(Clock::Wall.minute() * 60)?;
+        let start = jiff::tz::TimeZone::UTC.to_datetime(now);
+        let mut simulator = Simulator::new(Station::default(), self.seed, start, faults);
+        let mut lines = Vec::new();
+        simulator.next_minute(&mut lines);
+        block_on(async move {
+            let listener = tokio::net::TcpListener::bind(listen).await;
+            let listener = listener.with_context(|| format!("listen on {listen}"))?;
+            let section = modbus::config_section(&format!("tcp://{}", listener.local_addr()?));
+            print_text(&format!(
+                "# The simulated PLC runs until Ctrl-C. To read it:\n{section}"
+            ))?;
+            let (show, values) = tokio::sync::watch::channel(simulator.values());
+            let passing = async {
+                let mut minute = Clock::Wall.minute();
+                loop {
+                    let wait_s = 60 - Clock::Wall.now_s().rem_euclid(60);
+                    tokio::time::sleep(std::time::Duration::from_secs(wait_s.unsigned_abs())).await;
+                    while minute < Clock::Wall.minute() {
+                        minute += 1;
+                        lines.clear();
+                        simulator.next_minute(&mut lines);
+                    }
+                    show.send_replace(simulator.values());
+                }
+            };
+            tokio::select! {
+                served = modbus::serve(listener, values) => served.context("serve the simulated PLC"),
+                () = passing => Ok(()),
+                _ = tokio::signal::ctrl_c() => Ok(()),
+            }
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod delivery;
 mod historian;
-mod later;
+mod modbus;
 mod schedule;
 mod section;
 mod tariff;
@@ -21,6 +21,7 @@ use toml::de::DeTable;
 pub(crate) use delivery::CENTRAL_SILENCE_S_MAX;
 pub use delivery::{Central, Mqtt, MqttVersion, Notify, read_secret};
 pub use historian::Historian;
+pub use modbus::Modbus;
 pub use schedule::{Drives, Schedule};
 pub use section::Fault;
 use section::{Report, Section};
@@ -55,6 +56,8 @@ pub struct Config {
     pub reserve_bytes: u64,
     /// Where the exports lie and how they are written.
     pub historian: Historian,
+    /// The PLC, for when the exports stay away; `None` polls nothing.
+    pub modbus: Option<Modbus>,
     /// The broker; `None` publishes nothing.
     pub mqtt: Option<Mqtt>,
     /// The central office; `None` sends nothing there.
@@ -186,10 +189,7 @@ fn believe(root: &Section<'_>, folder: &Path, text: &str) -> Config {
     forecast.finish();
     let web = web::web(root, folder, &mut notes);
     let assistant = web::assistant(root, folder);
-    let later = later::check(root).into_iter();
-    notes.extend(
-        later.map(|section| format!("[{section}] is checked but not used by this version")),
-    );
+    let modbus = modbus::modbus(root, historian.delivery_delay_min, &mut notes);
     Config {
         site_id,
         site_name,
@@ -197,6 +197,7 @@ fn believe(root: &Section<'_>, folder: &Path, text: &str) -> Config {
         store,
         reserve_bytes: reserve_mb << 20,
         historian,
+        modbus,
         mqtt,
         central,
         notify,

@@ -35,6 +35,7 @@ mod export;
 mod fault_tests;
 mod faults;
 mod hydraulics;
+pub mod modbus;
 mod plant;
 mod scatter;
 mod station;
@@ -101,6 +102,8 @@ pub struct Simulator {
     runtime_minutes: [u64; PUMPS],
     /// Level and flow readings last shown, for sensors that stand still.
     last_shown: Option<(i64, i64)>,
+    /// What the instruments showed in the last minute.
+    readings: Readings,
     #[cfg(test)]
     last_minute: PlantMinute,
 }
@@ -127,6 +130,7 @@ impl Simulator {
             day_total_m3: 0.0,
             runtime_minutes,
             last_shown: None,
+            readings: [0; TAGS],
             #[cfg(test)]
             last_minute: PlantMinute::default(),
             station,
@@ -150,6 +154,11 @@ impl Simulator {
         100.0 * self.plant.fill(&self.station)
     }
 
+    /// What the PLC shows: the values of the last simulated minute, whatever becomes of its export lines; all 0 before the first.
+    pub fn values(&self) -> crate::tags::Values {
+        std::array::from_fn(|tag| self.readings[tag] as f64 / scale(tag))
+    }
+
     /// Simulates the next minute and appends its export lines to `out`; returns the
     /// minute's local time.
     ///
@@ -171,6 +180,7 @@ impl Simulator {
 
         let readings = self.read_sensors(&minute, &on, &effects);
         self.lines.write(out, now, next, &readings, effects.lines);
+        self.readings = readings;
 
         self.active.retain_mut(ActiveFault::pass_minute);
         #[cfg(test)]
@@ -262,10 +272,14 @@ impl Simulator {
 
 /// A reading as an integer in the resolution of its tag.
 fn scaled(value: f64, tag: usize) -> i64 {
-    let scale = match export::decimals(tag) {
+    (value * scale(tag)).round() as i64
+}
+
+/// Steps of a tag's resolution in one of its unit.
+fn scale(tag: usize) -> f64 {
+    match export::decimals(tag) {
         0 => 1.0,
         1 => 10.0,
         _ => 100.0,
-    };
-    (value * scale).round() as i64
+    }
 }
