@@ -30,6 +30,7 @@ use crate::{
         files::Piece,
         watch::{Hint, Trouble, Watch},
     },
+    modbus::{Sample, Takeover, poll},
     notify::{Caller, Hook, hooks},
     pipeline::{Intake, Pipeline},
     publish::{self, HomeAssistant, Publisher, sparkplug::Node},
@@ -72,6 +73,8 @@ const MAY_BE_SECRET: [&str; 2] = ["notify.webhook_url", "notify.command"];
 enum Command {
     /// Something changed in a watched folder.
     Look,
+    /// The PLC was polled.
+    Polled(Box<Sample>),
     /// The config has changed.
     Reload(Box<Config>),
     /// Finish and end.
@@ -169,6 +172,8 @@ impl Daemon {
         let (ending, ended) = watch::channel(false);
         let plant_loop = PlantLoop {
             watch: open_watch(&config, &pipeline)?,
+            takeover: takeover(&config, &pipeline, clock)?,
+            polled: Vec::new(),
             hint: None,
             config: config.clone(),
             pipeline,
@@ -217,7 +222,7 @@ impl Daemon {
                     let before = self.config.clone();
                     self.reload();
                     let now = &self.config;
-                    let carried = |of: &Config| (of.mqtt.clone(), of.central.clone(), of.notify.clone(), of.models.clone(), of.plant.peak.clone(), of.tariff.clone(), of.schedule.clone(), of.web.clone(), of.assistant.clone(), of.plant.rules.clone());
+                    let carried = |of: &Config| (of.mqtt.clone(), of.central.clone(), of.notify.clone(), of.models.clone(), of.plant.peak.clone(), of.tariff.clone(), of.schedule.clone(), of.web.clone(), of.assistant.clone(), of.modbus.clone(), of.plant.rules.clone());
                     if carried(now) != carried(&before) {
                         carriers.stop().await;
                         carriers = self.carry();
@@ -303,6 +308,22 @@ impl Daemon {
                 home_assistant: HomeAssistant::of(config),
             };
             tasks.push(("mqtt", tokio::spawn(publisher.run())));
+        }
+        if let Some(modbus) = config.modbus.clone() {
+            let (polling, mut samples) = poll::start(modbus, self.clock, stopping.clone());
+            let commands = self.commands.clone();
+            tasks.push(("modbus", polling));
+            tasks.push((
+                "samples",
+                tokio::spawn(async move {
+                    while let Some(sample) = samples.recv().await {
+                        // The plant's loop has ended when it takes none.
+                        if commands.send(Command::Polled(Box::new(sample))).is_err() {
+                            break;
+                        }
+                    }
+                }),
+            ));
         }
         if config.web.is_some() {
             let web = Web {
@@ -491,8 +512,28 @@ struct PlantLoop {
     holds_checked: i64,
     reserve_checked: Instant,
     clock_trusted: bool,
+    /// Who feeds the station; `None` without a PLC in the config.
+    takeover: Option<Takeover>,
+    /// Minutes polled that are for the station and not committed yet.
+    polled: Vec<Sample>,
     progress: Arc<AtomicU64>,
     commands: Sender<Command>,
+}
+
+/// The standing of the exports and the PLC, from where the store stands.
+fn takeover(
+    config: &Config,
+    pipeline: &Pipeline,
+    clock: Clock,
+) -> anyhow::Result<Option<Takeover>> {
+    let Some(modbus) = &config.modbus else {
+        return Ok(None);
+    };
+    let newest = pipeline
+        .writer()
+        .call(|store| store.newest_exported_row())?;
+    let takeover = Takeover::new(modbus.takeover_after_min, newest, clock.minute());
+    Ok(Some(takeover))
 }
 
 fn open_watch(config: &Config, pipeline: &Pipeline) -> anyhow::Result<Watch> {
@@ -559,6 +600,7 @@ impl PlantLoop {
         for command in commands {
             match command {
                 Command::Look => {}
+                Command::Polled(sample) => self.polled(*sample),
                 Command::Stop => return false,
                 Command::Reload(config) => {
                     if let Err(error) = self.reload(*config) {
@@ -581,6 +623,9 @@ impl PlantLoop {
         self.pipeline
             .set_plant(config.plant.clone(), config.historian.delivery_delay_min);
         self.watch = open_watch(&config, &self.pipeline)?;
+        if config.modbus != self.config.modbus {
+            self.takeover = takeover(&config, &self.pipeline, self.clock)?;
+        }
         self.config = config;
         self.listen();
         Ok(())
@@ -615,6 +660,7 @@ impl PlantLoop {
     fn pass(&mut self) -> anyhow::Result<Intake> {
         self.progress.fetch_add(1, Ordering::Relaxed);
         let mut intake = Intake::default();
+        let mut exported = None;
         let (files, troubles) = self.watch.scan();
         troubles.iter().for_each(tell);
         for path in files {
@@ -628,6 +674,7 @@ impl PlantLoop {
             let mut warned = false;
             let troubles = watch.read(&path, time.reading, |piece| {
                 progress.fetch_add(1, Ordering::Relaxed);
+                exported = exported.max(piece.minutes.last().map(|records| records.minute));
                 if let Some(warning) = piece.record.tally.marker_warning(&piece.record.path)
                     && !std::mem::replace(&mut warned, true)
                 {
@@ -643,11 +690,19 @@ impl PlantLoop {
             troubles.iter().for_each(tell);
         }
         let Time { now, trusted, .. } = self.time();
+        self.exported(exported, now);
+        for sample in &self.polled {
+            let read = self.pipeline.poll(sample.records(), now)?;
+            intake.rows += read.rows;
+            intake.late += read.late;
+            intake.alerts += read.alerts;
+        }
         if trusted {
             self.pipeline
                 .tick(now - self.config.historian.delivery_delay_min, now)?;
         }
         self.pipeline.commit()?;
+        self.polled.clear();
         if self.reserve_checked.elapsed() >= RESERVE_LOOK {
             self.reserve_checked = Instant::now();
             self.pipeline.writer().call(|store| {
@@ -660,6 +715,28 @@ impl PlantLoop {
             self.end_holds()?;
         }
         Ok(intake)
+    }
+
+    /// Hears how new the exports are: when they are back, the PLC steps back.
+    fn exported(&mut self, minute: Option<Minute>, now: Minute) {
+        if let (Some(takeover), Some(minute)) = (&mut self.takeover, minute)
+            && takeover.exported(minute, now)
+        {
+            log::info!("the exports are back; the PLC stands by");
+        }
+    }
+
+    /// Takes what was polled, as far as it is for the station.
+    fn polled(&mut self, sample: Sample) {
+        let now = self.time().now;
+        let Some(takeover) = &mut self.takeover else {
+            return;
+        };
+        let before = takeover.state();
+        self.polled.extend(takeover.polled(sample, now));
+        if takeover.state() != before {
+            log::warn!("the exports stay away; the PLC feeds the station");
+        }
     }
 
     /// The time as far as it can be believed: a clock below the newest row was not set yet, and nothing that depends on it happens.

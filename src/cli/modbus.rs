@@ -73,7 +73,7 @@ impl ModbusVerb {
 /// The newest value of each tag among the newest rows; an error says why there is none at all.
 fn newest_values(store: &Path) -> anyhow::Result<Newest> {
     let sql = format!(
-        "SELECT timestamp, {} FROM readings_wide ORDER BY ts DESC LIMIT {ROWS}",
+        "SELECT timestamp, {} FROM readings_wide WHERE source = 'historian' ORDER BY ts DESC LIMIT {ROWS}",
         COLUMNS.join(", ")
     );
     let found = Guard::open(store, Limits::default())?.query(&sql)?;

@@ -47,6 +47,7 @@ impl Status {
             .as_ref()
             .map(|(minute, _)| Clock::Wall.minute() - minute);
         let newest = newest.map(|(_, local)| local);
+        let source = view.newest_source()?;
         let count = |table| view.count(table);
         let (rows, alerts, rejects) = (
             count(Table::Rows)?,
@@ -81,6 +82,7 @@ impl Status {
                 "site": config.site_id,
                 "newest_row": newest,
                 "newest_row_age_min": age_min,
+                "newest_row_source": source,
                 "rows": rows,
                 "alerts": alerts,
                 "rejects": rejects,
@@ -114,7 +116,12 @@ impl Status {
                 age(-age_min)
             )?,
             (Some(newest), Some(age_min)) => {
-                writeln!(text, "newest   {newest}, {} ago", age(age_min))?
+                let source = match source.as_deref() {
+                    Some("modbus") => ", polled from the PLC: the exports stay away",
+                    Some("both") => ", in part polled from the PLC",
+                    _ => "",
+                };
+                writeln!(text, "newest   {newest}, {} ago{source}", age(age_min))?
             }
             _ => writeln!(text, "newest   no row yet")?,
         }

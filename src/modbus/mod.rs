@@ -31,7 +31,8 @@ pub use wire::ReadOnlyWire;
 
 use crate::{
     calendar::Minute,
-    tags::{NO_VALUES, Values},
+    historian::minutes::MinuteRecords,
+    tags::{NO_VALUES, TAGS, Values},
 };
 
 /// A tag's place in a PLC.
@@ -229,6 +230,20 @@ impl Sample {
         Self {
             at_s,
             values: NO_VALUES,
+        }
+    }
+
+    /// The sample as a minute's records, all of them polled.
+    pub fn records(&self) -> MinuteRecords {
+        let bit = |slot: usize| u32::from(!self.values[slot].is_nan()) << slot;
+        MinuteRecords {
+            minute: self.minute(),
+            values: self.values,
+            micros: [(self.at_s.rem_euclid(60) * 1_000_000) as u32; TAGS],
+            duplicated: 0,
+            corrected: 0,
+            polled: (0..TAGS).map(bit).sum(),
+            from_b: false,
         }
     }
 

@@ -290,6 +290,16 @@ fn merge(standing: &mut MinuteRecords, records: &MinuteRecords) -> bool {
 }
 
 impl Store {
+    /// The minute of the newest row that came from an export, whole or in part.
+    pub fn newest_exported_row(&self) -> anyhow::Result<Option<Minute>> {
+        let newest = self.connection.query_row(
+            "SELECT ts FROM readings_wide WHERE source <> 'modbus' ORDER BY ts DESC LIMIT 1",
+            [],
+            |row| row.get::<_, i64>(0),
+        );
+        Ok(newest.optional()?.map(|ts| ts / 60))
+    }
+
     /// Inserts rows that are later than all others.
     pub(super) fn insert_rows(&mut self, rows: &[NewRow]) -> anyhow::Result<()> {
         let mut statement = self.connection.prepare_cached(&INSERT)?;

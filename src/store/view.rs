@@ -129,6 +129,13 @@ impl View {
         Ok(row.optional()?)
     }
 
+    /// Where the newest row's values come from: `historian`, `modbus` or `both`.
+    pub fn newest_source(&self) -> anyhow::Result<Option<String>> {
+        let sql = "SELECT source FROM readings_wide ORDER BY ts DESC LIMIT 1";
+        let source = self.connection.query_row(sql, [], |row| row.get(0));
+        Ok(source.optional()?)
+    }
+
     /// A count.
     pub fn count(&self, table: Table) -> anyhow::Result<i64> {
         let sql = match table {
