@@ -61,7 +61,7 @@ fn the_plc_takes_over_and_the_exports_go_before_it_when_they_are_back() {
         format!("Timestamp,Marker,TagIndex,Value\n{old}"),
     )
     .expect("written");
-    binary::ingest(folder.path(), &[exports.clone()]);
+    binary::ingest(folder.path(), std::slice::from_ref(&exports));
     let _daemon = Daemon::start(&config, &folder.path().join("log"), &[]);
     let row = |ts: i64| {
         let store = Connection::open(folder.path().join("pumphouse.db")).ok()?;
