@@ -433,7 +433,7 @@ pub fn is_header(line: &[u8]) -> bool {
     let starts_with_name = line.first().is_some_and(|byte| {
         byte.is_ascii_alphabetic() || matches!(byte, b'"' | b';' | b'_' | b' ' | b'[')
     });
-    starts_with_name && line.len() < 8192 && {
+    starts_with_name && line.len() < 8192 && may_name_time(line) && {
         let text = String::from_utf8_lossy(line).to_ascii_lowercase();
         let named = |names: &[&str]| {
             text.split([',', ';', '\t'])
@@ -444,6 +444,20 @@ pub fn is_header(line: &[u8]) -> bool {
             || (named(TIME) && named(VALUE))
             || (named(TAG_NAME) && named(TAG_INDEX))
     }
+}
+
+/// Whether a part of a name stands in a line that every header has: a quick look before the long one.
+fn may_name_time(line: &[u8]) -> bool {
+    const PARTS: [&[u8]; 4] = [b"time", b"date", b"t_stamp", b"tagindex"];
+    let begins = |at: usize| {
+        let rest = &line[at..];
+        PARTS.iter().any(|part| {
+            rest.get(..part.len())
+                .is_some_and(|text| text.eq_ignore_ascii_case(part))
+        })
+    };
+    memchr::memchr2_iter(b't', b'T', line).any(begins)
+        || memchr::memchr2_iter(b'd', b'D', line).any(begins)
 }
 
 /// Takes a header's names apart.

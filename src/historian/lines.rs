@@ -43,7 +43,10 @@ pub struct Fields {
     reader: csv_core::Reader,
     sign: u8,
     buffer: Vec<u8>,
+    /// Where each field ends in the buffer.
     ends: Vec<usize>,
+    /// Bytes between two fields there: the signs, where the line was taken as it is.
+    between: usize,
     open_quote: bool,
 }
 
@@ -54,6 +57,7 @@ impl Default for Fields {
             sign: b',',
             buffer: Vec::new(),
             ends: Vec::new(),
+            between: 1,
             open_quote: false,
         }
     }
@@ -62,10 +66,24 @@ impl Default for Fields {
 impl Fields {
     /// Splits a line at a sign.
     pub fn split(&mut self, line: &[u8], sign: u8) {
+        if memchr::memchr(b'"', line).is_some() {
+            self.split_quoted(line, sign);
+            return;
+        }
+        (self.between, self.open_quote) = (1, false);
+        self.buffer.clear();
+        self.buffer.extend_from_slice(line);
+        self.ends.clear();
+        self.ends.extend(memchr::memchr_iter(sign, line));
+        self.ends.push(line.len());
+    }
+
+    fn split_quoted(&mut self, line: &[u8], sign: u8) {
         if sign != self.sign {
             self.reader = csv_core::ReaderBuilder::new().delimiter(sign).build();
             self.sign = sign;
         }
+        self.between = 0;
         self.buffer.resize(line.len() + 1, 0);
         self.ends.resize(line.len() + 2, 0);
         // A quote left open ends with its line instead of swallowing the file.
@@ -101,7 +119,11 @@ impl Fields {
         if index >= self.ends.len() {
             return b"";
         }
-        let from = if index == 0 { 0 } else { self.ends[index - 1] };
+        let from = if index == 0 {
+            0
+        } else {
+            self.ends[index - 1] + self.between
+        };
         trim(&self.buffer[from..self.ends[index]])
     }
 

@@ -11,6 +11,8 @@ use crate::tags::TAG_NAMES;
 /// The plant's names of the station's tags, and what their indexes mean in one set of files.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TagNames {
+    /// Slot by the station's own name.
+    exact: HashMap<&'static str, usize>,
     /// Slot by name as [`name_key`] writes it.
     named: HashMap<String, usize>,
     /// Slot by index, from the config.
@@ -36,7 +38,9 @@ impl TagNames {
             named.insert(key, slot);
         }
         named.extend(further.iter().map(|(name, &slot)| (name_key(name), slot)));
+        let exact = TAG_NAMES.iter().enumerate();
         Self {
+            exact: exact.map(|(slot, name)| (*name, slot)).collect(),
             named,
             indexes,
             table: None,
@@ -45,6 +49,10 @@ impl TagNames {
 
     /// The slot of a name.
     pub fn slot_of_name(&self, name: &str) -> Option<usize> {
+        // Most names are written as the station writes them.
+        if let Some(&slot) = self.exact.get(name) {
+            return Some(slot);
+        }
         let key = name_key(name);
         let found = self.named.get(key.as_str());
         // PI writes `.` where a name has `/` or `\`.

@@ -64,8 +64,7 @@ impl Fold {
         });
         let minute = self.in_range(minute, now);
         if let Ok(minute) = minute
-            && stamp.offset_min.is_none()
-            && self.is_plain(stamp)
+            && (stamp.offset_min.is_some() || self.is_plain(stamp))
         {
             self.cached.text.clear();
             self.cached.text.extend_from_slice(date);
