@@ -12,6 +12,7 @@ mod demo;
 mod demo_models;
 mod forecast;
 mod ingest;
+mod init;
 mod modbus;
 mod models;
 mod notify;
@@ -44,6 +45,7 @@ const EXIT_BAD_CONFIG: u8 = 78;
     after_help = "\
 First steps:
   pumphouse demo                                   see everything at work, nothing installed
+  pumphouse init --exports DIR                     a config from what the exports show
   pumphouse check --config pumphouse.toml          what is wrong with a config
   pumphouse ingest --config pumphouse.toml exports load what the historian has written so far
   pumphouse run --config pumphouse.toml            the daemon
@@ -59,6 +61,7 @@ struct Arguments {
 enum Verb {
     #[cfg(feature = "demo-broker")]
     Demo(demo::Demo),
+    Init(init::Init),
     Run(run::Run),
     Ingest(ingest::Ingest),
     Check(check::Check),
@@ -98,6 +101,7 @@ pub fn main() -> ExitCode {
     let done = match arguments.verb {
         #[cfg(feature = "demo-broker")]
         Verb::Demo(verb) => verb.run(),
+        Verb::Init(verb) => verb.run(),
         Verb::Run(verb) => verb.run(),
         Verb::Ingest(verb) => verb.run(),
         Verb::Check(verb) => verb.run(),
