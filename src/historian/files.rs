@@ -261,9 +261,15 @@ impl Reader {
         self.record.hash = self.hasher.digest128();
         self.record.tally = self.fold.tally().clone();
         self.record.layout = self.fold.layout_name().to_owned();
+        let mut record = self.record.clone();
+        if refusal.is_some() {
+            self.record.outside = outside;
+            // The next start, or another config, looks into it again: they may tell what the file leaves open.
+            record.outside = Outside::default();
+        }
         let rejects = self.fold.take_rejects().into_iter().chain(refusal.clone());
         Ok(Some(Piece {
-            record: self.record.clone(),
+            record,
             from_line,
             minutes: self.fold.take_minutes(!at_end),
             rejects: rejects.collect(),

@@ -247,7 +247,8 @@ impl Folder {
         }
     }
 
-    fn try_query(&self, sql: &str) -> Option<String> {
+    /// The first value that a query finds; `None` while the store cannot be asked.
+    pub fn try_query(&self, sql: &str) -> Option<String> {
         let connection =
             Connection::open_with_flags(self.store(), OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
         connection.busy_timeout(DEADLINE).ok()?;
