@@ -3,10 +3,9 @@
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead, BufReader},
     net::TcpStream,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::{OnceLock, atomic::Ordering},
     time::Duration,
 };
@@ -28,7 +27,7 @@ use tokio::sync::mpsc;
 mod common;
 use common::{
     binary,
-    plc::{Fault, ProxiedPlc, only_reads, value_of},
+    plc::{Fault, ProxiedPlc, Running, only_reads, simulated_plc, value_of},
     ports::free_port,
     serial_plc::{CALM, LATE, NOISY, SerialLine, cable},
     trainer::environment,
@@ -249,16 +248,6 @@ async fn a_serial_line_with_noise_late_answers_and_a_silent_unit() {
     }
 }
 
-/// A process that ends with its test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// pymodbus's simulator at a port or a serial device.
 fn pymodbus(place: &str) -> Running {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/common");
@@ -360,19 +349,6 @@ async fn pymodbus_on_a_serial_line_holds_every_kind_in_every_order() {
     let _simulator = pymodbus(far.to_str().expect("plain"));
     let (registers, values) = pymodbus_registers();
     check_pymodbus(serial_config(&near, registers), &values).await;
-}
-
-/// `simulate --modbus` and its config section, without the line above it.
-fn simulated_plc() -> (Running, String) {
-    let mut child = binary::command(Path::new("."), &["simulate", "--modbus", "127.0.0.1:0"]);
-    let mut running = Running(child.spawn().expect("it starts"));
-    let lines = BufReader::new(running.0.stdout.take().expect("its output")).lines();
-    // 4 lines before the registers, and 6 for each.
-    let lines: Vec<String> = lines
-        .take(4 + 6 * TAGS)
-        .map(|line| line.expect("text"))
-        .collect();
-    (running, lines[1..].join("\n") + "\n")
 }
 
 #[test]

@@ -2,39 +2,11 @@
 
 mod common;
 
-use std::{
-    fs,
-    io::{BufRead, BufReader},
-    path::Path,
-    process::Child,
-};
+use std::fs;
 
-use common::{binary, station::Daemon, waiting::until};
-use pumphouse::{calendar::utc_text, tags::TAGS};
+use common::{binary, plc::simulated_plc, station::Daemon, waiting::until};
+use pumphouse::calendar::utc_text;
 use rusqlite::Connection;
-
-/// A process that ends with the test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// `simulate --modbus` and the config section that it prints.
-fn simulated_plc() -> (Running, String) {
-    let mut child = binary::command(Path::new("."), &["simulate", "--modbus", "127.0.0.1:0"]);
-    let mut running = Running(child.spawn().expect("it starts"));
-    let lines = BufReader::new(running.0.stdout.take().expect("its output")).lines();
-    let lines: Vec<String> = lines
-        .take(4 + 6 * TAGS)
-        .map(|line| line.expect("text"))
-        .collect();
-    (running, lines[1..].join("\n") + "\n")
-}
 
 /// A minute before now in an export, with the level as given and what else stands still.
 fn export(minutes_ago: i64, level: f64) -> (i64, String) {

@@ -2,11 +2,15 @@
 //! cuts, corrupts and swaps answers.
 
 use std::{
+    io::{BufRead, BufReader},
     net::SocketAddr,
+    path::Path,
+    process::Child,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
+use super::binary;
 use pumphouse::{
     calendar::Minute,
     config::Modbus,
@@ -291,4 +295,27 @@ fn spoil(mut answer: Vec<u8>, shared: &Shared) -> std::io::Result<Vec<(Duration,
         }
     }
     Ok(vec![(wait, answer)])
+}
+
+/// A process that ends with its test.
+pub struct Running(pub Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// `simulate --modbus` and its config section, without the line above it.
+pub fn simulated_plc() -> (Running, String) {
+    let mut child = binary::command(Path::new("."), &["simulate", "--modbus", "127.0.0.1:0"]);
+    let mut running = Running(child.spawn().expect("it starts"));
+    let lines = BufReader::new(running.0.stdout.take().expect("its output")).lines();
+    // 4 lines before the registers, and 6 for each.
+    let lines: Vec<String> = lines
+        .take(4 + 6 * TAGS)
+        .map(|line| line.expect("text"))
+        .collect();
+    (running, lines[1..].join("\n") + "\n")
 }
