@@ -4,10 +4,7 @@
 //! date, hour and weekday are divisions. Conversions are cached per stretch of constant offset: a year of minutes asks
 //! the zone a handful of times.
 
-use jiff::{
-    Timestamp, civil,
-    tz::{AmbiguousOffset, TimeZone},
-};
+use jiff::{Timestamp, civil, tz::TimeZone};
 
 /// A minute of UTC, counted from 1970-01-01 00:00.
 pub type Minute = i64;
@@ -156,19 +153,19 @@ impl Calendar {
         begin(day)..begin(day + 1)
     }
 
+    /// Which minutes show a wall-clock time, by the offsets a day before and after it: no zone changes its clocks twice within.
     fn ask(&self, local: LocalMinute) -> Meaning {
-        let minute_of =
-            |offset: jiff::tz::Offset| local - i64::from(offset.seconds().div_euclid(60));
-        match self
-            .zone
-            .to_ambiguous_zoned_datetime(civil_of(local))
-            .offset()
-        {
-            AmbiguousOffset::Unambiguous { offset } => Meaning::One(minute_of(offset)),
-            AmbiguousOffset::Fold { before, after } => {
-                Meaning::Either(minute_of(before), minute_of(after))
-            }
-            AmbiguousOffset::Gap { .. } => Meaning::Never,
+        let offset_at = |minute: Minute| {
+            let offset = self.zone.to_offset(timestamp(minute));
+            i64::from(offset.seconds().div_euclid(60))
+        };
+        let (before, after) = (offset_at(local - DAY_MIN), offset_at(local + DAY_MIN));
+        let shows = |offset: i64| offset_at(local - offset) == offset;
+        match (shows(before), before != after && shows(after)) {
+            (true, false) => Meaning::One(local - before),
+            (false, true) => Meaning::One(local - after),
+            (true, true) => Meaning::Either(local - before, local - after),
+            (false, false) => Meaning::Never,
         }
     }
 }

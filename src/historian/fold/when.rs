@@ -15,14 +15,15 @@ use crate::{
 const EARLIEST: LocalMinute = 15_778_080;
 /// How far ahead of the clock a timestamp may lie, min.
 const AHEAD_MIN: i64 = 1440;
-/// Going back by this much in the repeated hour means that the clocks have been put back, µs.
+/// Going back by this much in the repeated hour means that the clocks have been put back, µs; by half of it where less is
+/// repeated, like the half hour of Lord Howe.
 const PUT_BACK_US: i64 = 30 * MINUTE_US;
+/// Two local times of one repeated stretch lie closer than this, µs: 12 h.
+const ONE_STRETCH_US: i64 = 720 * MINUTE_US;
 const EITHER_ORDER: &str = "day and month cannot be told apart in the file's dates; set historian.date_order to \"day_first\" or \"month_first\"";
 
 /// The repeated hour as the file has shown it.
 pub(super) struct Repeated {
-    /// Local date of the hour.
-    day: i64,
     /// Latest local time shown in it, µs.
     latest_us: i64,
     /// Whether the file has gone back in it.
@@ -174,17 +175,16 @@ impl Fold {
             Meaning::One(minute) => Some(minute),
             Meaning::Never => None,
             Meaning::Either(early, late) => {
-                let day = stamp.local.div_euclid(crate::calendar::DAY_MIN);
                 let at_us = stamp.local * MINUTE_US + i64::from(stamp.micros);
                 let shown = match &mut self.repeated {
-                    Some(shown) if shown.day == day => shown,
+                    Some(shown) if (at_us - shown.latest_us).abs() < ONE_STRETCH_US => shown,
                     other => other.insert(Repeated {
-                        day,
                         latest_us: at_us,
                         put_back: false,
                     }),
                 };
-                shown.put_back |= at_us <= shown.latest_us - PUT_BACK_US;
+                let put_back_us = PUT_BACK_US.min((late - early) * MINUTE_US / 2);
+                shown.put_back |= at_us <= shown.latest_us - put_back_us;
                 shown.latest_us = shown.latest_us.max(at_us);
                 Some(if shown.put_back { late } else { early })
             }
@@ -194,7 +194,57 @@ impl Fold {
 
 #[cfg(test)]
 mod tests {
+    use std::{collections::BTreeMap, sync::Arc};
+
     use super::*;
+    use crate::{
+        calendar::Calendar,
+        historian::{Format, TagMap, tagnames::TagNames},
+    };
+
+    /// The end of 2030.
+    const LAST: Minute = 32_082_240;
+    /// Minutes looked at before and after a change.
+    const AROUND_MIN: i64 = 200;
+
+    /// A file that logs each minute through every change of every zone's clock says each minute once.
+    #[test]
+    fn every_change_of_every_zones_clock_is_followed() {
+        let from = jiff::Timestamp::from_second(EARLIEST * 60).expect("a time");
+        let mut changes = 0;
+        for name in jiff::tz::db().available() {
+            let zone = jiff::tz::TimeZone::get(name.as_str()).expect("a zone");
+            let mut calendar = Calendar::new(zone.clone());
+            for change in zone.following(from) {
+                let at = change.timestamp().as_second().div_euclid(60);
+                if at > LAST {
+                    break;
+                }
+                changes += 1;
+                let around: Vec<Minute> = (at - AROUND_MIN..at + AROUND_MIN).collect();
+                let format = Arc::new(Format::new(TagMap::default()));
+                let names = TagNames::new(TagMap::default(), &BTreeMap::new());
+                let mut fold = Fold::new(format, names, calendar.clone());
+                let mut text = String::from("Timestamp;TagName;Value\n");
+                for &minute in &around {
+                    let local = crate::calendar::text(calendar.local(minute).minute);
+                    text += &format!("{local};[PLC]HLT101.OUTPUT;1\n");
+                }
+                fold.read(text.as_bytes(), LAST + 10 * AROUND_MIN);
+                let said = fold.take_minutes(false);
+                let said: Vec<Minute> = said.iter().map(|records| records.minute).collect();
+                let differ = said.iter().zip(&around).find(|(a, b)| a != b);
+                let rejects = fold.take_rejects();
+                assert!(
+                    said == around && rejects.is_empty(),
+                    "{}: {differ:?}, {:?}",
+                    name.as_str(),
+                    rejects.first()
+                );
+            }
+        }
+        assert!(changes > 5000, "{changes} changes");
+    }
 
     #[test]
     fn the_earliest_minute_is_the_year_2000() {
