@@ -119,90 +119,25 @@ impl PlcReader {
         }
     }
 
-    /// Makes a read of any table.
+    /// Makes a read: function code 1 for coils, 2 for discrete inputs, 3 for holding registers, 4 for input registers.
     pub async fn read(&mut self, read: &Read) -> Result<Answer, Trouble> {
-        let (unit, address, count) = (read.unit, read.address, read.count);
-        match read.table {
-            Table::Coil => self
-                .read_coils(unit, address, count)
-                .await
-                .map(Answer::Bits),
-            Table::Discrete => self
-                .read_discrete(unit, address, count)
-                .await
-                .map(Answer::Bits),
-            Table::Holding => self
-                .read_holding(unit, address, count)
-                .await
-                .map(Answer::Words),
-            Table::Input => self
-                .read_input(unit, address, count)
-                .await
-                .map(Answer::Words),
-        }
-    }
-
-    /// Reads `count` coils (1–2000) from `address` on, function code 1.
-    pub async fn read_coils(
-        &mut self,
-        unit: u8,
-        address: u16,
-        count: u16,
-    ) -> Result<Vec<bool>, Trouble> {
-        match self
-            .answer(unit, Request::ReadCoils(address, count))
-            .await?
-        {
-            Response::ReadCoils(bits) => bits_of(bits, count),
-            other => Err(strange(&other)),
-        }
-    }
-
-    /// Reads `count` discrete inputs (1–2000) from `address` on, function code 2.
-    pub async fn read_discrete(
-        &mut self,
-        unit: u8,
-        address: u16,
-        count: u16,
-    ) -> Result<Vec<bool>, Trouble> {
-        match self
-            .answer(unit, Request::ReadDiscreteInputs(address, count))
-            .await?
-        {
-            Response::ReadDiscreteInputs(bits) => bits_of(bits, count),
-            other => Err(strange(&other)),
-        }
-    }
-
-    /// Reads `count` holding registers (1–125) from `address` on, function code 3.
-    pub async fn read_holding(
-        &mut self,
-        unit: u8,
-        address: u16,
-        count: u16,
-    ) -> Result<Vec<u16>, Trouble> {
-        match self
-            .answer(unit, Request::ReadHoldingRegisters(address, count))
-            .await?
-        {
-            Response::ReadHoldingRegisters(words) => words_of(words, count),
-            other => Err(strange(&other)),
-        }
-    }
-
-    /// Reads `count` input registers (1–125) from `address` on, function code 4.
-    pub async fn read_input(
-        &mut self,
-        unit: u8,
-        address: u16,
-        count: u16,
-    ) -> Result<Vec<u16>, Trouble> {
-        match self
-            .answer(unit, Request::ReadInputRegisters(address, count))
-            .await?
-        {
-            Response::ReadInputRegisters(words) => words_of(words, count),
-            other => Err(strange(&other)),
+        let (address, count) = (read.address, read.count);
+        let request = match read.table {
+            Table::Coil => Request::ReadCoils(address, count),
+            Table::Discrete => Request::ReadDiscreteInputs(address, count),
+            Table::Holding => Request::ReadHoldingRegisters(address, count),
+            Table::Input => Request::ReadInputRegisters(address, count),
+        };
+        match (read.table, self.answer(read.unit, request).await?) {
+            (Table::Coil, Response::ReadCoils(bits))
+            | (Table::Discrete, Response::ReadDiscreteInputs(bits)) => {
+                bits_of(bits, count).map(Answer::Bits)
+            }
+            (Table::Holding, Response::ReadHoldingRegisters(words))
+            | (Table::Input, Response::ReadInputRegisters(words)) => {
+                words_of(words, count).map(Answer::Words)
+            }
+            (_, other) => Err(strange(&other)),
         }
     }
 
