@@ -681,10 +681,7 @@ impl PlantLoop {
                     log::warn!(warning; "many records are passed over for their marker");
                 }
                 tell_file(&piece);
-                let read = pipeline.feed(piece, time.now)?;
-                intake.rows += read.rows;
-                intake.late += read.late;
-                intake.alerts += read.alerts;
+                intake += pipeline.feed(piece, time.now)?;
                 Ok(())
             })?;
             troubles.iter().for_each(tell);
@@ -692,10 +689,7 @@ impl PlantLoop {
         let Time { now, trusted, .. } = self.time();
         self.exported(exported, now);
         for sample in &self.polled {
-            let read = self.pipeline.poll(sample.records(), now)?;
-            intake.rows += read.rows;
-            intake.late += read.late;
-            intake.alerts += read.alerts;
+            intake += self.pipeline.poll(sample.records(), now)?;
         }
         if trusted {
             self.pipeline

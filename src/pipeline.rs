@@ -36,6 +36,14 @@ pub struct Intake {
     pub alerts: u64,
 }
 
+impl std::ops::AddAssign for Intake {
+    fn add_assign(&mut self, more: Self) {
+        self.rows += more.rows;
+        self.late += more.late;
+        self.alerts += more.alerts;
+    }
+}
+
 impl Pipeline {
     /// Goes on where the store stands.
     pub fn new(plant: Arc<Plant>, writer: Writer, delivery_delay_min: i64) -> anyhow::Result<Self> {

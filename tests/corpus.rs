@@ -3,14 +3,17 @@
 //! `tests/corpus/README.md` says what is in a folder. `PUMPHOUSE_BLESS=1 cargo test --test corpus` writes what is found as expected;
 //! the difference is to be read before it is committed.
 
+mod common;
+
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     fmt::Write,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use common::pieces::merge;
 use pumphouse::{
     calendar::{Calendar, utc_text},
     config::Config,
@@ -19,7 +22,7 @@ use pumphouse::{
         minutes::MinuteRecords,
         watch,
     },
-    tags::{TAG_NAMES, TAGS},
+    tags::TAG_NAMES,
 };
 
 /// The wall clock, 2025-12-29: after all that the inputs say of 2025.
@@ -82,23 +85,10 @@ impl Said {
                 .insert(reject.line, format!("{}{times}", reject.reason));
         }
         for records in piece.minutes {
-            let standing = self
-                .rows
-                .entry(records.minute)
-                .or_insert_with(|| MinuteRecords {
-                    values: [f64::NAN; TAGS],
-                    ..records.clone()
-                });
-            for slot in 0..TAGS {
-                let is_later =
-                    standing.values[slot].is_nan() || records.micros[slot] >= standing.micros[slot];
-                if !records.values[slot].is_nan() && is_later {
-                    (standing.values[slot], standing.micros[slot]) =
-                        (records.values[slot], records.micros[slot]);
-                }
+            match self.rows.entry(records.minute) {
+                Entry::Occupied(mut standing) => merge(standing.get_mut(), &records),
+                Entry::Vacant(new) => drop(new.insert(records)),
             }
-            standing.duplicated |= records.duplicated;
-            standing.from_b |= records.from_b;
         }
         for (minute, event) in piece.logging {
             self.logging

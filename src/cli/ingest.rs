@@ -19,7 +19,7 @@ use crate::{
     historian::{
         files::{End, FileRecord, Piece, Reader},
         fold::Tally,
-        lines::Reject,
+        lines::{Reject, UNREAD},
         watch::list,
     },
     pipeline::{Intake, Pipeline},
@@ -27,8 +27,6 @@ use crate::{
     store::{Store, writer::Writer},
 };
 
-/// How the reject of a file begins that cannot be read.
-const UNREAD: &str = "the file cannot be read: ";
 /// Pieces read ahead.
 const PIECES_WAITING_MAX: usize = 2;
 
@@ -111,7 +109,7 @@ impl Ingest {
                     .unwrap_or(0);
                 progress.inc(piece.record.offset.saturating_sub(before));
                 report.note(&piece);
-                report.intake(pipeline.feed(piece, now)?);
+                report.total += pipeline.feed(piece, now)?;
             }
             Ok(())
         })?;
@@ -231,12 +229,6 @@ impl Report {
             *files.entry(format.as_str()).or_insert(0) += 1;
         }
         files
-    }
-
-    fn intake(&mut self, intake: Intake) {
-        self.total.rows += intake.rows;
-        self.total.late += intake.late;
-        self.total.alerts += intake.alerts;
     }
 
     fn print(&self, took: Duration, as_json: bool) -> anyhow::Result<()> {

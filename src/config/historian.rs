@@ -28,13 +28,8 @@ pub struct Historian {
     pub scan_interval_s: f64,
 }
 
-/// Formats by their names in the config.
-const FORMATS: [(&str, Option<Dialect>); 4] = [
-    ("auto", None),
-    ("long", Some(Dialect::Long)),
-    ("factorytalk", Some(Dialect::FactoryTalk)),
-    ("wide", Some(Dialect::Wide)),
-];
+/// The name of the format that each file tells by itself.
+const AUTO: &str = "auto";
 
 /// Reads `[historian]`.
 pub(super) fn historian(root: &Section<'_>, folder: &Path, notes: &mut Vec<String>) -> Historian {
@@ -48,7 +43,7 @@ pub(super) fn historian(root: &Section<'_>, folder: &Path, notes: &mut Vec<Strin
         profiles.push(profile(written.section(&name), &name));
     }
     written.finish();
-    let chosen = historian.text("format").unwrap_or_else(|| "auto".into());
+    let chosen = historian.text("format").unwrap_or_else(|| AUTO.into());
     let profile = profiles.iter().find(|read| read.profile.name == chosen);
     let (order, decimal) = (order(&historian), decimal(&historian));
     let tags = tags(&historian);
@@ -83,21 +78,23 @@ fn expected(
     if let Some(read) = profile {
         return Expected::Profile(read.profile.clone());
     }
-    match FORMATS.iter().find(|(name, _)| *name == chosen) {
-        Some((_, None)) => Expected::Any,
-        Some((_, Some(dialect))) => Expected::Only(*dialect),
-        None => {
-            let known = FORMATS.iter().map(|(name, _)| *name);
-            let known = known.chain(profiles.iter().map(|read| read.profile.name.as_str()));
-            let known: Vec<_> = known.map(|name| format!("{name:?}")).collect();
-            let what = format!(
-                "{chosen:?} is none of {}, nor a [historian.profiles.{chosen}]",
-                known.join(", ")
-            );
-            historian.fault("format", what);
-            Expected::Any
-        }
+    if chosen == AUTO {
+        return Expected::Any;
     }
+    if let Some((_, dialect)) = Dialect::NAMES.iter().find(|(name, _)| *name == chosen) {
+        return Expected::Only(*dialect);
+    }
+    let known = [AUTO]
+        .into_iter()
+        .chain(Dialect::NAMES.map(|(name, _)| name));
+    let known = known.chain(profiles.iter().map(|read| read.profile.name.as_str()));
+    let known: Vec<_> = known.map(|name| format!("{name:?}")).collect();
+    let what = format!(
+        "{chosen:?} is none of {}, nor a [historian.profiles.{chosen}]",
+        known.join(", ")
+    );
+    historian.fault("format", what);
+    Expected::Any
 }
 
 fn kept(historian: &Section<'_>) -> Option<Vec<String>> {

@@ -118,6 +118,23 @@ pub fn plain_decimal(text: &[u8]) -> Option<f64> {
     Some(if negative { -value } else { value })
 }
 
+/// A number that a tag can have; the reason where it is none.
+pub fn finite(value: f64) -> Result<f64, &'static str> {
+    match value {
+        value if value.is_nan() => Err("the value is not a number"),
+        value if value.is_infinite() => Err("the value is infinite"),
+        value => Ok(value),
+    }
+}
+
+/// A number as a pump command; the reason where it is none.
+pub fn zero_or_one(value: f64) -> Result<f64, &'static str> {
+    match value {
+        0.0 | 1.0 => Ok(value.abs()),
+        _ => Err("the pump command is neither 0 nor 1"),
+    }
+}
+
 /// Reads a value; the reason where it is none.
 pub fn number(text: &[u8]) -> Result<f64, &'static str> {
     if let Some(value) = plain_decimal(text) {
@@ -129,11 +146,7 @@ pub fn number(text: &[u8]) -> Result<f64, &'static str> {
     let value: Option<f64> = std::str::from_utf8(text)
         .ok()
         .and_then(|text| text.parse().ok());
-    match value {
-        Some(value) if value.is_finite() => Ok(value),
-        Some(value) if value.is_infinite() => Err("the value is infinite"),
-        _ => Err("the value is not a number"),
-    }
+    finite(value.unwrap_or(f64::NAN))
 }
 
 /// Reads a pump command; the reason where it is none.
@@ -144,10 +157,7 @@ pub fn command(text: &[u8]) -> Result<f64, &'static str> {
     if text.eq_ignore_ascii_case(b"false") || text.eq_ignore_ascii_case(b"off") {
         return Ok(0.0);
     }
-    match number(text)? {
-        value if value == 0.0 || value == 1.0 => Ok(value.abs()),
-        _ => Err("the pump command is neither 0 nor 1"),
-    }
+    zero_or_one(number(text)?)
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use super::{
     Format, beside,
     dbase::{self, Sniffed, Table},
     fold::{Fold, Held, Logging, Tally},
-    lines::Reject,
+    lines::{NOT_READ_ON, Reject},
     minutes::MinuteRecords,
     text::{Encoding, sniff},
 };
@@ -214,6 +214,11 @@ impl Reader {
         &self.record
     }
 
+    /// Whether a tag table, beside the file or in it, says what its indexes mean.
+    pub fn has_tag_table(&self) -> bool {
+        self.fold.tags().table().is_some()
+    }
+
     /// Says how the file was read before: a last line without its end, taken as it was, may have been torn.
     pub fn expect_again(&mut self, before: &FileRecord) {
         if before.unended {
@@ -284,7 +289,7 @@ impl Reader {
         let (held, told) = self.held.as_mut().filter(|(_, told)| !more && !*told)?;
         *told = true;
         let first = self.buffer.split(|&byte| byte == b'\n').next();
-        let reason = format!("the file is not read from here on: {}", held.reason);
+        let reason = format!("{NOT_READ_ON}{}", held.reason);
         Some(Reject::new(held.line, first.unwrap_or_default(), reason))
     }
 

@@ -24,6 +24,15 @@ pub enum Dialect {
     Named,
 }
 
+impl Dialect {
+    /// Those that the config can insist on, by their names there.
+    pub const NAMES: [(&str, Self); 3] = [
+        ("long", Self::Long),
+        ("factorytalk", Self::FactoryTalk),
+        ("wide", Self::Wide),
+    ];
+}
+
 /// Where the fields of a record stand.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layout {

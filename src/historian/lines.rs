@@ -9,6 +9,11 @@ pub const MINUTE_US: i64 = 60_000_000;
 /// Raw text kept of a rejected line, characters.
 const RAW_CHARS_MAX: usize = 200;
 
+/// How the reason of a reject begins that stands for all of a file: it cannot be read.
+pub const UNREAD: &str = "the file cannot be read: ";
+/// How it begins where the file cannot be read from a line on.
+pub const NOT_READ_ON: &str = "the file is not read from here on: ";
+
 /// A line that does not count, with the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reject {

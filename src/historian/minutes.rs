@@ -41,6 +41,19 @@ pub enum Origin {
 }
 
 impl MinuteRecords {
+    /// A minute of which nothing is known.
+    pub fn empty(minute: Minute) -> Self {
+        Self {
+            minute,
+            values: NO_VALUES,
+            micros: [0; TAGS],
+            duplicated: 0,
+            corrected: 0,
+            polled: 0,
+            from_b: false,
+        }
+    }
+
     /// Where its values come from.
     pub fn origin(&self) -> Origin {
         let known = |slot: &usize| !self.values[*slot].is_nan();
@@ -199,19 +212,10 @@ impl Minutes {
                 .shown
                 .remove(&minute)
                 .map_or_else(Stamps::default, Packed::unpack);
-            let records = MinuteRecords {
-                minute,
-                values: NO_VALUES,
-                micros: [0; TAGS],
-                duplicated: 0,
-                corrected: 0,
-                polled: 0,
-                from_b: false,
-            };
             self.slots.insert(
                 place,
                 Slot {
-                    records,
+                    records: MinuteRecords::empty(minute),
                     have: 0,
                     stamps,
                 },

@@ -159,12 +159,8 @@ impl Format {
         if is_table || layout.dialect == dialect || (dialect == Dialect::Wide && is_wide) {
             return Ok(());
         }
-        let wanted = match dialect {
-            Dialect::Long => "long",
-            Dialect::FactoryTalk => "factorytalk",
-            Dialect::Wide => "wide",
-            Dialect::Named => "a profile",
-        };
+        let wanted = Dialect::NAMES.iter().find(|(_, known)| *known == dialect);
+        let wanted = wanted.map_or("a profile", |(name, _)| name);
         Err(format!(
             "the file is of the format \"{}\", and historian.format is \"{wanted}\"",
             layout.name

@@ -237,13 +237,10 @@ impl Sample {
     pub fn records(&self) -> MinuteRecords {
         let bit = |slot: usize| u32::from(!self.values[slot].is_nan()) << slot;
         MinuteRecords {
-            minute: self.minute(),
             values: self.values,
             micros: [(self.at_s.rem_euclid(60) * 1_000_000) as u32; TAGS],
-            duplicated: 0,
-            corrected: 0,
             polled: (0..TAGS).map(bit).sum(),
-            from_b: false,
+            ..MinuteRecords::empty(self.minute())
         }
     }
 

@@ -11,7 +11,7 @@ use crate::{
     derive::{Derived, FLAGS},
     historian::minutes::{MinuteRecords, Origin},
     station::Reading,
-    tags::{COLUMNS, NO_VALUES, TAGS, is_command},
+    tags::{COLUMNS, TAGS, is_command},
 };
 
 /// The derived columns, in the order in which they are bound and read.
@@ -225,13 +225,10 @@ fn encode_micros(micros: &[u32; TAGS]) -> Option<Vec<u8>> {
 
 fn read_records(row: &Row<'_>) -> rusqlite::Result<MinuteRecords> {
     let mut records = MinuteRecords {
-        minute: row.get::<_, i64>(0)? / 60,
         from_b: row.get_ref(1)?.as_str()? == "B",
         duplicated: row.get::<_, Option<i64>>(2)?.unwrap_or(0) as u32,
-        micros: [0; TAGS],
-        corrected: 0,
         polled: row.get::<_, Option<i64>>(4)?.unwrap_or(0) as u32,
-        values: NO_VALUES,
+        ..MinuteRecords::empty(row.get::<_, i64>(0)? / 60)
     };
     if let ValueRef::Blob(bytes) = row.get_ref(3)? {
         for (micros, bytes) in records.micros.iter_mut().zip(bytes.chunks_exact(4)) {
@@ -424,15 +421,7 @@ mod tests {
     use crate::tags::LEVEL;
 
     fn level(value: f64, micros: u32) -> MinuteRecords {
-        let mut records = MinuteRecords {
-            minute: 1,
-            values: NO_VALUES,
-            micros: [0; TAGS],
-            duplicated: 0,
-            corrected: 0,
-            polled: 0,
-            from_b: false,
-        };
+        let mut records = MinuteRecords::empty(1);
         records.values[LEVEL] = value;
         records.micros[LEVEL] = micros;
         records

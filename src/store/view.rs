@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     calendar::{Minute, utc_text},
+    historian::lines::{NOT_READ_ON, UNREAD},
     rules::{index_of, register::REGISTER},
 };
 
@@ -159,10 +160,11 @@ impl View {
     /// The newest files that are not read on, with the reason.
     pub fn files_held(&self, limit: usize) -> anyhow::Result<Vec<(String, String)>> {
         let mut statement = self.connection.prepare(
-            "SELECT file, reason FROM ingest_rejects WHERE reason LIKE 'the file is not read from here on:%' \
-             OR reason LIKE 'the file cannot be read:%' ORDER BY id DESC LIMIT ?",
+            "SELECT file, reason FROM ingest_rejects WHERE reason LIKE ? || '%' OR reason LIKE ? || '%' ORDER BY id DESC LIMIT ?",
         )?;
-        let files = statement.query_map([limit as i64], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let files = statement.query_map((NOT_READ_ON, UNREAD, limit as i64), |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
         Ok(files.collect::<rusqlite::Result<_>>()?)
     }
 

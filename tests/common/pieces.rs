@@ -123,7 +123,7 @@ fn said(bytes: &[u8], cuts: &BTreeSet<usize>) -> Said {
 }
 
 /// A later piece of a file: the later stamp wins, and of two equal ones the later read.
-fn merge(standing: &mut MinuteRecords, later: &MinuteRecords) {
+pub fn merge(standing: &mut MinuteRecords, later: &MinuteRecords) {
     for slot in 0..TAGS {
         let known = !later.values[slot].is_nan();
         if known && (standing.values[slot].is_nan() || later.micros[slot] >= standing.micros[slot])

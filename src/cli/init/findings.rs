@@ -14,7 +14,7 @@ use crate::{
     calendar::Calendar,
     clock::Clock,
     historian::{
-        Format, TagMap, beside,
+        Format, TagMap,
         files::{End, Reader},
         stamps::DayOrder,
         watch::list,
@@ -120,8 +120,7 @@ impl Findings {
         }
         if !layout.is_empty() && layout != "tag table" {
             let names_tags = layout == "wide" || layout == "columns by name";
-            let has_table = beside::tags_of(path, format)?.0.table().is_some();
-            self.guesses_indexes |= !names_tags && !has_table;
+            self.guesses_indexes |= !names_tags && !reader.has_tag_table();
             *self.formats.entry(layout).or_insert(0) += 1;
         }
         Ok(())

@@ -325,7 +325,7 @@ impl Fold {
         if marker == b'B' {
             self.logging.insert((minute, Logging::Began));
         }
-        self.keep(minute, micros, slot, value, marker == b'B');
+        self.keep(self.record(minute, micros, marker == b'B'), slot, value);
         true
     }
 
@@ -428,7 +428,7 @@ impl Fold {
             return Ok(());
         }
         let minute = minute.map_err(Fault::from)?;
-        let record = (minute, micros, marker == b"B");
+        let record = self.record(minute, micros, marker == b"B");
         match &layout.body {
             Body::Wide(_) => self.read_wide(layout, cells, record, after),
             _ => self.read_narrow(layout, cells, record, after),
@@ -461,14 +461,18 @@ impl Fold {
         self.rejects.push(Reject::new(self.line, line, reason));
     }
 
-    fn keep(&mut self, minute: Minute, micros: u32, slot: usize, value: f64, from_b: bool) {
-        self.tally.kept += 1;
-        let record = Kept {
+    /// The record of the line that is read.
+    fn record(&self, minute: Minute, micros: u32, from_b: bool) -> Kept {
+        Kept {
             minute,
             micros,
             from_b,
             corrects: self.again == Some(self.line),
-        };
+        }
+    }
+
+    fn keep(&mut self, record: Kept, slot: usize, value: f64) {
+        self.tally.kept += 1;
         self.minutes.keep(record, slot, value);
     }
 

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 
 use super::{Fault, Fold};
 use crate::{
-    calendar::Minute,
     historian::{
         Decimal,
-        cells::{Cells, bad_quality, command, number, with_point},
+        cells::{Cells, bad_quality, command, finite, number, with_point, zero_or_one},
         layout::{Body, Dialect, Layout, Quality},
         lines::Reject,
+        minutes::Kept,
     },
     tags::{TAG_NAMES, is_command},
 };
@@ -50,7 +50,7 @@ impl Fold {
         &mut self,
         layout: &Layout,
         cells: &Cells<'_>,
-        record: (Minute, u32, bool),
+        record: Kept,
         after: &[u8],
     ) -> Result<(), Fault> {
         let Body::Narrow { tag, value, or } = layout.body else {
@@ -64,15 +64,9 @@ impl Fold {
         if let Some((place, quality)) = &layout.quality {
             bad_quality(quality, cells.get(*place)).map_or(Ok(()), Err)?;
         }
-        let text = match or {
-            Some(or) if cells.get(value).is_empty() => cells.get(or),
-            _ => cells.get(value),
-        };
-        let value = match cells.double(value) {
-            Some(value) => in_double(value, slot)?,
-            None => self.value(text, slot, layout, after)?,
-        };
-        self.keep(record.0, record.1, slot, value, record.2);
+        let place = or.filter(|_| cells.get(value).is_empty()).unwrap_or(value);
+        let value = self.value(cells, place, slot, layout, after)?;
+        self.keep(record, slot, value);
         Ok(())
     }
 
@@ -83,17 +77,18 @@ impl Fold {
             let index = u64::try_from(index).ok();
             return Ok(index.and_then(|index| self.tags.slot_of_index(index)));
         }
-        if layout.dialect == Dialect::Long && self.tags.slot_of_name(text).is_none() {
+        let slot = self.tags.slot_of_name(text);
+        if layout.dialect == Dialect::Long && slot.is_none() {
             return Err("the tag index is not a whole number".into());
         }
-        Ok(self.tags.slot_of_name(text))
+        Ok(slot)
     }
 
     pub(super) fn read_wide(
         &mut self,
         layout: &Layout,
         cells: &Cells<'_>,
-        record: (Minute, u32, bool),
+        record: Kept,
         after: &[u8],
     ) -> Result<(), Fault> {
         let Body::Wide(columns) = &layout.body else {
@@ -106,14 +101,12 @@ impl Fold {
                 continue;
             }
             let status = column.status.map_or(&b""[..], |place| cells.get(place));
-            let fault = bad_quality(&Quality::Status, status);
-            let value = match (fault, cells.double(column.value)) {
-                (Some(fault), _) => Err(fault.into()),
-                (None, Some(value)) => in_double(value, column.slot).map_err(Fault::from),
-                (None, None) => self.value(text, column.slot, layout, after),
+            let value = match bad_quality(&Quality::Status, status) {
+                Some(fault) => Err(fault.into()),
+                None => self.value(cells, column.value, column.slot, layout, after),
             };
             match value {
-                Ok(value) => self.keep(record.0, record.1, column.slot, value, record.2),
+                Ok(value) => self.keep(record, column.slot, value),
                 Err(Fault::Reject(reason)) => {
                     bad.push(format!("{}: {reason}", TAG_NAMES[column.slot]))
                 }
@@ -129,11 +122,16 @@ impl Fold {
 
     fn value(
         &mut self,
-        text: &[u8],
+        cells: &Cells<'_>,
+        place: usize,
         slot: usize,
         layout: &Layout,
         after: &[u8],
     ) -> Result<f64, Fault> {
+        if let Some(value) = cells.double(place) {
+            return Ok(in_double(value, slot)?);
+        }
+        let text = cells.get(place);
         let text = if layout.dialect == Dialect::Long {
             Cow::Borrowed(text)
         } else {
@@ -152,17 +150,13 @@ impl Fold {
         if self.decimal.is_some() || !text.iter().any(|byte| matches!(byte, b',' | b'.')) {
             return Ok(());
         }
-        let Body::Narrow { value, .. } = layout.body else {
-            self.decimal = Decimal::shown(text);
-            let open = self.decimal.is_none() && text.contains(&b',');
-            return if open {
-                Err(Fault::Hold(EITHER_COMMA))
-            } else {
-                Ok(())
-            };
-        };
-        self.decimal = Decimal::shown(text)
-            .or_else(|| self.look_ahead(layout, after, |cells| Decimal::shown(cells.get(value))));
+        // The cells of a wide file are looked at one by one.
+        self.decimal = Decimal::shown(text).or_else(|| match layout.body {
+            Body::Narrow { value, .. } => {
+                self.look_ahead(layout, after, |cells| Decimal::shown(cells.get(value)))
+            }
+            _ => None,
+        });
         if self.decimal.is_none() && text.contains(&b',') {
             return Err(Fault::Hold(EITHER_COMMA));
         }
@@ -195,13 +189,8 @@ impl Fold {
 
 /// A binary number as a tag's value.
 fn in_double(value: f64, slot: usize) -> Result<f64, &'static str> {
-    match value {
-        value if value.is_nan() => Err("the value is not a number"),
-        value if value.is_infinite() => Err("the value is infinite"),
-        value if is_command(slot) && value != 0.0 && value != 1.0 => {
-            Err("the pump command is neither 0 nor 1")
-        }
-        value if is_command(slot) => Ok(value.abs()),
+    match finite(value)? {
+        value if is_command(slot) => zero_or_one(value),
         value => Ok(value),
     }
 }
