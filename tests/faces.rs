@@ -56,7 +56,8 @@ fn shows_the_station(version: &str) {
     let minute_ms = |host: &Host| host.times.get("Flow/FIT101").map(u64::to_string);
     // A birth before the first row tells no value; in the first second of a minute it has the time of the row to come.
     let is_newest = |host: &Host| {
-        host.value("Flow/FIT101").is_some() && minute_ms(host) == Some(newest("ts * 1000"))
+        let flow = host.values.get("Flow/FIT101");
+        flow.is_some_and(Option::is_some) && minute_ms(host) == Some(newest("ts * 1000"))
     };
     host.follow(&panel, "the newest row", is_newest);
     for (name, column) in [
