@@ -30,7 +30,7 @@ pub const CHECKPOINT_MIN: i64 = 240;
 
 /// Version of the encoded memory; raised with every change of what is remembered, so that an older store is derived once
 /// more instead of being misread.
-const LAYOUT: u8 = 1;
+const LAYOUT: u8 = 2;
 
 /// One minute of raw values, as merged from the historian's records.
 #[derive(Clone, Debug, PartialEq)]
@@ -319,9 +319,12 @@ impl Station {
             *hour = Hour::new(local.hour_key(), hour_start);
         }
         let mut outcome = Outcome::default();
-        let today = memory.today.get_or_insert_with(|| Today::new(local.day()));
+        let today = memory
+            .today
+            .get_or_insert_with(|| Today::new(local.day(), None));
         if today.day < local.day() {
-            let ended = std::mem::replace(today, Today::new(local.day()));
+            let next = Today::new(local.day(), Some(today));
+            let ended = std::mem::replace(today, next);
             self.close_day(&ended, out);
             let Memory {
                 engine,

@@ -6,6 +6,7 @@ use super::{
     Mean, larger, ratio,
     sessions::{PumpTrack, SHORT_CYCLE_MIN},
     slope, smaller,
+    volume::DayVolume,
 };
 use crate::{
     calendar::{Day, Local, Minute},
@@ -29,7 +30,7 @@ pub struct Today {
     /// Its date.
     pub day: Day,
     rows: u32,
-    day_total_max: f64,
+    volume: DayVolume,
     flow: Mean,
     peak_flow: f64,
     peak_flow_hour: i64,
@@ -50,7 +51,7 @@ pub struct Today {
 pub struct DayRow {
     /// Local date.
     pub day: Day,
-    /// Highest `DAY_TOTAL`, m³.
+    /// Pumped by `DAY_TOTAL`, m³.
     pub total_flow: f64,
     /// Mean flow, m³/h.
     pub avg_flow_per_hr: f64,
@@ -200,12 +201,12 @@ impl PumpDay {
 }
 
 impl Today {
-    /// A day without rows.
-    pub fn new(day: Day) -> Self {
+    /// A day without rows, after another.
+    pub fn new(day: Day, before: Option<&Self>) -> Self {
         Self {
             day,
             rows: 0,
-            day_total_max: f64::NAN,
+            volume: DayVolume::after(before.map(|before| &before.volume)),
             flow: Mean::default(),
             peak_flow: f64::NAN,
             peak_flow_hour: 0,
@@ -225,7 +226,7 @@ impl Today {
     pub fn add(&mut self, row: &Row, local: Local, derived: &Derived) {
         let (flow, level) = (row.values[FLOW], row.values[LEVEL]);
         self.rows += 1;
-        self.day_total_max = larger(self.day_total_max, row.values[DAY_TOTAL]);
+        self.volume.add(row.minute, row.values[DAY_TOTAL]);
         self.flow.add(flow);
         if larger(self.peak_flow, flow) != self.peak_flow && !flow.is_nan() {
             (self.peak_flow, self.peak_flow_hour) = (flow, local.hour());
@@ -261,9 +262,10 @@ impl Today {
     /// The day as a table row; `None` for one without readings.
     pub fn row(&self) -> Option<DayRow> {
         let total_kwh = self.total_kw.sum() / 60.0;
+        let total_flow = self.volume.m3();
         self.has_rows().then(|| DayRow {
             day: self.day,
-            total_flow: self.day_total_max,
+            total_flow,
             avg_flow_per_hr: self.flow.mean(),
             peak_flow: self.peak_flow,
             peak_flow_hour: (!self.peak_flow.is_nan()).then_some(self.peak_flow_hour),
@@ -271,7 +273,7 @@ impl Today {
             min_level: self.level_min,
             max_level: self.level_max,
             total_kwh,
-            energy_per_m3: ratio(total_kwh, self.day_total_max),
+            energy_per_m3: ratio(total_kwh, total_flow),
             on_min: self.pumps.each_ref().map(|pump| pump.on_min),
             starts: self.pumps.each_ref().map(|pump| pump.starts),
             avg_kw: self.pumps.each_ref().map(|pump| pump.kw.mean()),

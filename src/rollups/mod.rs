@@ -3,6 +3,7 @@
 pub mod days;
 pub mod hours;
 pub mod sessions;
+pub mod volume;
 
 use serde::{Deserialize, Serialize};
 
