@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Look, Stretch};
 use crate::{
     calendar::DAY_MIN,
-    rules::{CATALOGUE, engine::Subject, index_of, register::REGISTER},
+    rules::{CATALOGUE, Check, engine::Subject, index_of, register::REGISTER},
     store::{
         alert_ids,
         journal::{alarm_name, alert_name},
@@ -98,6 +98,16 @@ impl Look {
             found["consequence"] = record.consequence.into();
             found["action"] = record.action.into();
             found["respond_within_min"] = record.respond_within_min.into();
+            if let (Check::Gap, Some(ts), Some(silent_min)) =
+                (&rule.check, found["ts"].as_i64(), found["value"].as_f64())
+            {
+                let last_row_s = ts - silent_min as i64 * 60;
+                let silence = Stretch {
+                    from_s: last_row_s,
+                    until_s: ts + 60,
+                };
+                found["logging_stop"] = self.logging_stop(silence)?;
+            }
         }
         found["journal"] = self
             .records(

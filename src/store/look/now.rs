@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Look;
+use super::{Look, Stretch};
 use crate::calendar::{DAY_MIN, Minute, date_text};
 
 /// Days for which a pump's condition is looked for.
@@ -58,6 +58,19 @@ impl Look {
                 [],
             )?,
         }))
+    }
+
+    /// The newest stop of the historian that began within a stretch: when, and when it began logging again, null until then.
+    /// Null when there is none.
+    pub fn logging_stop(&self, stretch: Stretch) -> anyhow::Result<Value> {
+        // The end of a file whose successor begins with it is no stop, as in `logging_stops`.
+        Ok(self.record(
+            "SELECT ended.ts AS stopped_ts, \
+             (SELECT min(began.ts) FROM logging_events AS began WHERE began.event = 'began' AND began.ts >= ended.ts) AS began_ts \
+             FROM logging_events AS ended WHERE ended.event = 'ended' AND ended.ts BETWEEN ? AND ? - 1 \
+             AND (began_ts IS NULL OR began_ts - ended.ts >= 120) ORDER BY ended.ts DESC LIMIT 1",
+            [stretch.from_s, stretch.until_s],
+        )?)
     }
 
     /// Number of the newest line of the alert journal: what it is compared with tells whether alerts have changed.

@@ -15,7 +15,7 @@ use crate::{
     forecast::{manifest::Horizon, worker::Told},
     publish::schedule as told,
     schedule::{problem::pumps, worker::Advice},
-    store::look::Look,
+    store::look::{Look, Stretch},
     tags::{PUMPS, pump_name},
     web::Shared,
 };
@@ -70,6 +70,10 @@ fn stored(look: &mut Look, config: &Config) -> anyhow::Result<Value> {
         return Ok(json!({ "row": null, "alerts": alerts }));
     };
     let newest = ts.div_euclid(60);
+    let silence = Stretch {
+        from_s: ts,
+        until_s: i64::MAX,
+    };
     let (running, condition) = (look.running()?, look.condition(newest)?);
     let pumps: Vec<Value> = (0..PUMPS)
         .map(|pump| {
@@ -95,6 +99,7 @@ fn stored(look: &mut Look, config: &Config) -> anyhow::Result<Value> {
         "row": row,
         "pumps": pumps,
         "alerts": alerts,
+        "logging_stop": look.logging_stop(silence)?,
         "figures": look.figures(newest)?,
     }))
 }

@@ -43,7 +43,8 @@ const ROUTES: &[Route] = &[
         path: "/now",
         does: "The picture of this moment",
         answers: "row: the newest row of readings_wide; pumps: on, kW, rated kW, hours run, running session, condition; alerts: open \
-                  by severity, the most urgent, journal_id; figures of today and yesterday; tariff; advice; forecast; limits; now_ts.",
+                  by severity, the most urgent, journal_id; figures of today and yesterday; tariff; advice; forecast; limits; now_ts; \
+                  logging_stop: when the historian stopped logging after that row, null unless it did.",
         parameters: &[],
     },
     Route {
@@ -144,7 +145,7 @@ const ROUTES: &[Route] = &[
     Route {
         path: "/alerts/{event_id}",
         does: "One alert",
-        answers: "The alert with condition, cause, consequence, action, and its journal.",
+        answers: "The alert with condition, cause, consequence, action, its journal, and for a gap logging_stop: when the historian stopped and began.",
         parameters: &[],
     },
     Route {

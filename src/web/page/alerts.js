@@ -126,6 +126,8 @@ async function detail(eventId, reload) {
       alert.value !== null && t('alerts.value', { value: figure(alert.value, '', 2) }),
       alert.held_by && t('alerts.held', { state: t(`state.${alert.state}`), by: alert.held_by, why: alert.held_because, until: alert.held_until_ts ? dateTime(alert.held_until_ts) : t('alerts.recalled') }),
     ].filter(Boolean).join(' · ')),
+    alert.logging_stop && h('p', { class: 'note', id: 'logging-stop' }, t(alert.logging_stop.began_ts ? 'alerts.stopped_until' : 'alerts.stopped',
+      { from: dateTime(alert.logging_stop.stopped_ts), until: dateTime(alert.logging_stop.began_ts ?? 0) })),
     await actions(alert, done),
     say(t('alerts.condition'), alert.condition),
     h('div', { class: 'columns' },

@@ -42,6 +42,9 @@ function tellStatus() {
   else if (!ts) [state, text] = ['stale', t('frame.no_row')];
   else if (stale) [state, text] = ['stale', t('frame.stale', { age: span(ageMin), at: dateTime(ts) })];
   else text = t('frame.fresh', { age: span(ageMin), at: dateTime(ts) });
+  const stop = picture?.logging_stop;
+  if (connected && stale && stop && !stop.began_ts) text += t('frame.stopped', { at: dateTime(stop.stopped_ts) });
+  if (connected && ts && picture.row.source !== 'historian') text += t(`frame.${picture.row.source}`);
   const open = picture?.alerts.open;
   const key = JSON.stringify([state, text, open]);
   if (key === said) return;
