@@ -11,6 +11,7 @@ use std::{
 
 use common::{
     expected::open,
+    formats::{self, Record},
     gateway::Gateway,
     tables::{Tables, assert_same},
     tampering::{split, tamper},
@@ -18,8 +19,14 @@ use common::{
 };
 use jiff::civil::{Date, date};
 use proptest::prelude::*;
-use pumphouse::{calendar::Minute, config::Config, simulate::FaultScript};
-use rand::{Rng, SeedableRng, seq::SliceRandom};
+use pumphouse::{
+    calendar::Minute, config::Config, historian::minutes::MinuteRecords, simulate::FaultScript,
+    tags::TAGS,
+};
+use rand::{
+    Rng, SeedableRng,
+    seq::{IndexedRandom, SliceRandom},
+};
 use rand_chacha::ChaCha8Rng;
 use tempfile::TempDir;
 
@@ -189,6 +196,42 @@ fn shuffled(files: &[File], now: Minute, rng: &mut ChaCha8Rng) -> Tables {
     place.tables().with_rejects_by_text()
 }
 
+/// A tape that every format can hold: without faults but gaps, and without the marker B.
+fn plain_tape(seed: u64, days: u32, rng: &mut ChaCha8Rng) -> Vec<File> {
+    let mut files = tape::tape(seed, START, days, FaultScript::default());
+    for (_, bytes) in &mut files {
+        let text = String::from_utf8(std::mem::take(bytes)).expect("a text");
+        let from = rng.random_range(1..1300) * TAGS;
+        let gap = from..from + rng.random_range(1..60) * TAGS;
+        let lines = text.replace(",B,", ",S,");
+        let lines = lines.split_inclusive('\n').enumerate();
+        let kept = lines.filter(|(line, _)| !gap.contains(&(line.saturating_sub(1))));
+        *bytes = kept.flat_map(|(_, line)| line.bytes()).collect();
+    }
+    files
+}
+
+/// A day's records, cut between minutes.
+fn in_parts<'r, 'a>(all: &'r [Record<'a>], rng: &mut ChaCha8Rng) -> Vec<&'r [Record<'a>]> {
+    let mut cuts: Vec<usize> = (0..4)
+        .map(|_| rng.random_range(1..all.len() / TAGS) * TAGS)
+        .chain([0, all.len()])
+        .collect();
+    cuts.sort_unstable();
+    cuts.dedup();
+    cuts.windows(2).map(|cut| &all[cut[0]..cut[1]]).collect()
+}
+
+/// A minute as the PLC might have shown it, which the historian's values replace.
+fn polled(minute: Minute, rng: &mut ChaCha8Rng) -> MinuteRecords {
+    MinuteRecords {
+        values: std::array::from_fn(|_| rng.random_range(0.0..100.0)),
+        micros: [rng.random_range(0..60_000_000); TAGS],
+        polled: (1 << TAGS) - 1,
+        ..MinuteRecords::empty(minute)
+    }
+}
+
 /// Few cases: each derives days several times over; `PROPTEST_CASES` asks for more. A failure names the seed and the
 /// days, which are all there is to it.
 fn few(cases: u32) -> ProptestConfig {
@@ -293,6 +336,53 @@ proptest! {
         gateway.ingest(&paths);
         gateway.stop();
         assert_figures_agree(&place.config.store);
+    }
+}
+
+proptest! {
+    #![proptest_config(few(6))]
+
+    #[test]
+    fn formats_and_polls_mix(seed: u64, days in 1u32..=2) {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let now = tape::after(START, days);
+        let long = plain_tape(seed, days, &mut rng);
+        // Not every format has a marker.
+        let expected = one_batch("UTC", &long, now).without("readings_wide", "marker");
+
+        let place = Place::new("UTC");
+        let mut paths = Vec::new();
+        for (day, (_, bytes)) in long.iter().enumerate() {
+            let text = std::str::from_utf8(bytes).expect("a text");
+            let all = formats::records(text);
+            for (part, records) in in_parts(&all, &mut rng).into_iter().enumerate() {
+                // Some records are exported a second time, by another tool.
+                for copy in 0..rng.random_range(1..=2) {
+                    let format = formats::FORMATS.choose(&mut rng).expect("a format");
+                    let stem = format!("day {day} part {part} {copy}");
+                    let files = format.files(&stem, records);
+                    paths.push(tape::write(&place.exports(), &files).remove(0));
+                }
+            }
+        }
+        paths.shuffle(&mut rng);
+        let mut minutes: Vec<Minute> = expected.0["readings_wide"].rows.keys()
+            .map(|ts_s| ts_s.parse::<i64>().expect("a time") / 60)
+            .collect();
+        minutes.shuffle(&mut rng);
+        let mut gateway = Gateway::open(&place.config, now);
+        for path in &paths {
+            for minute in minutes.drain(..minutes.len().min(20)) {
+                gateway.poll(polled(minute, &mut rng));
+            }
+            gateway.ingest(std::slice::from_ref(path));
+            if rng.random_ratio(1, 4) {
+                gateway = gateway.restart();
+            }
+        }
+        gateway.stop();
+        let got = place.tables().without("readings_wide", "marker");
+        assert_same("mixed", &got, &expected);
     }
 }
 

@@ -216,6 +216,43 @@ fn a_row_is_on_every_page_a_moment_after_it_is_stored() {
 }
 
 #[test]
+fn a_gap_of_a_stopped_historian_is_told_apart() {
+    let (folder, port) = station("");
+    // Stopped from 8:01 to 9:00, silent from 9:00 to 10:00, stopped from 10:01 on.
+    let records = [
+        "08:00:00,S",
+        "08:01:00,E",
+        "09:00:00,B",
+        "10:00:00,S",
+        "10:01:00,E",
+    ];
+    let lines = records.map(|it| format!("2025-11-03 {it},2,60\n")).concat();
+    folder.write("stops.csv", lines.as_bytes());
+    let (_daemon, client) = open(&folder, port);
+    let picture = until("the last gap is told", || {
+        let picture = client.get("/api/v1/now").json();
+        (picture["alerts"]["open"]["HIGH"] == 1).then_some(picture)
+    });
+    let listed = client.get("/api/v1/alerts?rule=F-02").json();
+    let alerts = listed["alerts"].as_array().expect("a list");
+    let stops: Vec<Value> = alerts
+        .iter()
+        .map(|alert| {
+            let event_id = alert["event_id"].as_str().expect("an id");
+            client.get(&format!("/api/v1/alerts/{event_id}")).json()["logging_stop"].clone()
+        })
+        .collect();
+    let at = |minute: i64| {
+        let row_s = picture["row"]["ts"].as_i64().expect("a time");
+        json!(row_s + (minute - 600) * 60)
+    };
+    let open = json!({ "stopped_ts": at(601), "began_ts": null });
+    let ended = json!({ "stopped_ts": at(481), "began_ts": at(540) });
+    assert_eq!(stops, [open.clone(), Value::Null, ended]);
+    assert_eq!(picture["logging_stop"], open);
+}
+
+#[test]
 fn what_is_done_on_the_page_goes_the_way_of_the_panels() {
     let mosquitto = Mosquitto::start();
     let (folder, port) = station(&format!(

@@ -7,6 +7,7 @@ use pumphouse::{
     config::Config,
     historian::{
         files::{End, Reader},
+        minutes::MinuteRecords,
         watch::Watch,
     },
     pipeline::Pipeline,
@@ -81,6 +82,13 @@ impl<'c> Gateway<'c> {
     pub fn ingest(&mut self, paths: &[PathBuf]) {
         self.feed(paths).expect("the store takes it");
         self.commit();
+    }
+
+    /// Takes a minute that was polled from the PLC; it is not safe yet.
+    pub fn poll(&mut self, records: MinuteRecords) {
+        self.pipeline
+            .poll(records, self.now)
+            .expect("the store takes it");
     }
 
     /// The writer.

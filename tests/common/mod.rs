@@ -9,6 +9,7 @@ pub mod csv;
 pub mod cuts;
 pub mod disk;
 pub mod expected;
+pub mod formats;
 pub mod gateway;
 pub mod hook;
 pub mod http;

@@ -211,6 +211,17 @@ impl Folder {
         self.run_under(&[])
     }
 
+    /// Runs the daemon as a user whom a file's permissions bind: root gives up the power to pass them by.
+    pub fn run_bound_by_permissions(&self) -> Daemon {
+        let binary = env!("CARGO_BIN_EXE_pumphouse");
+        let mut command = Command::new(binary);
+        if rustix::process::geteuid().is_root() {
+            command = Command::new("setpriv");
+            command.args(["--bounding-set=-dac_override,-dac_read_search", binary]);
+        }
+        Daemon::spawn(command, &self.config(), &self.folder.path().join("log"))
+    }
+
     /// Runs the daemon with more in its environment.
     pub fn run_under(&self, environment: &[(&str, &OsStr)]) -> Daemon {
         Daemon::start(&self.config(), &self.folder.path().join("log"), environment)
@@ -331,10 +342,15 @@ pub struct Daemon {
 impl Daemon {
     /// Starts the daemon; its log goes into a file.
     pub fn start(config: &Path, log: &Path, environment: &[(&str, &OsStr)]) -> Self {
-        let process = Command::new(env!("CARGO_BIN_EXE_pumphouse"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pumphouse"));
+        command.envs(environment.iter().copied());
+        Self::spawn(command, config, log)
+    }
+
+    fn spawn(mut command: Command, config: &Path, log: &Path) -> Self {
+        let process = command
             .args(["run", "--config"])
             .arg(config)
-            .envs(environment.iter().copied())
             .stderr(File::create(log).expect("a log"))
             .stdout(Stdio::null())
             .spawn()
