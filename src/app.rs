@@ -37,6 +37,7 @@ use crate::{
     schedule::{scene::Setting, worker::Planner},
     store::{
         Store,
+        backups::{self, Healed, Lost},
         calls::CallPlan,
         operators::Now,
         reserve::Reserve,
@@ -46,6 +47,8 @@ use crate::{
     web::Web,
 };
 
+/// How long the service manager waits for the check of a large store, s.
+const CHECK_S_MAX: u32 = 900;
 /// How long to wait before the store is tried again after a failure, s.
 const STORE_RETRY_S: u64 = 5;
 /// Between two looks whether the reserve can be made again.
@@ -158,7 +161,7 @@ impl Daemon {
         for note in &config.notes {
             log::info!(note = note.as_str(); "a setting has no effect");
         }
-        let mut store = open_store(&config)?;
+        let mut store = open_store(&config, clock)?;
         store.set_call_plan(call_plan(&config, clock));
         let writer = Writer::start(store)?;
         let (handle, committed) = (writer.handle(), writer.commits());
@@ -424,7 +427,8 @@ impl Daemon {
 }
 
 /// Opens the store and its reserve, which is given up when there is no room even to open.
-fn open_store(config: &Config) -> anyhow::Result<Store> {
+fn open_store(config: &Config, clock: Clock) -> anyhow::Result<Store> {
+    heal_store(config, clock)?;
     let mut reserve = Reserve::of(&config.store, config.reserve_bytes);
     let mut opened = Store::open(&config.store, publish::face(config));
     if let Err(error) = &opened
@@ -435,6 +439,42 @@ fn open_store(config: &Config) -> anyhow::Result<Store> {
     let mut store = opened?;
     store.set_reserve(reserve);
     Ok(store)
+}
+
+/// Looks at the store as a whole; where it is damaged, the newest good backup takes its place.
+fn heal_store(config: &Config, clock: Clock) -> anyhow::Result<()> {
+    notify(&[
+        NotifyState::Status("checking the store"),
+        NotifyState::ExtendTimeoutUsec(CHECK_S_MAX * 1_000_000),
+    ]);
+    let Some(healed) = backups::heal(&config.store, &config.backups.folder, clock.now_s())? else {
+        return Ok(());
+    };
+    let Healed {
+        damage,
+        aside,
+        backup,
+        lost,
+    } = healed;
+    let (cause, aside) = (damage, aside.display().to_string());
+    match backup {
+        Some(backup) => {
+            let newest = backup.newest_row.unwrap_or_default();
+            log::error!(cause, aside, backup = backup.path.display().to_string(), newest; "the store was damaged; the newest good backup is in its place, and what the exports hold since is read again");
+        }
+        None => {
+            log::error!(cause, aside; "the store was damaged and there is no good backup; all exports that are still there are read again");
+        }
+    }
+    let Lost {
+        actions,
+        polled_rows,
+        forecasts,
+        plans,
+    } = lost;
+    let told = |count: Option<i64>| count.map_or_else(|| "unknown".into(), |it| it.to_string());
+    log::warn!(operator_actions = told(actions), polled_rows = told(polled_rows), forecasts = told(forecasts), plans = told(plans); "what the damaged store had beyond that");
+    Ok(())
 }
 
 /// Whom to call, by the config.
@@ -563,6 +603,10 @@ impl PlantLoop {
                     }
                 }
                 Err(error) => {
+                    if backups::is_damage(&error) {
+                        log::error!(cause = format!("{error:#}"); "the store is damaged; the next start mends it");
+                        break;
+                    }
                     if !std::mem::replace(&mut failing, true) {
                         log::error!(cause = format!("{error:#}"); "what was read cannot be stored; trying again");
                     }

@@ -167,7 +167,7 @@ fn plan(paths: Vec<PathBuf>, known: Vec<FileRecord>) -> Vec<Planned> {
     planned.collect()
 }
 
-fn progress_bar(bytes: u64) -> ProgressBar {
+pub(super) fn progress_bar(bytes: u64) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(bytes), ProgressDrawTarget::stderr());
     let style =
         ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}");

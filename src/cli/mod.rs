@@ -4,6 +4,7 @@
 
 mod alarms;
 mod ask;
+mod backup;
 mod central;
 mod check;
 #[cfg(feature = "demo-broker")]
@@ -73,6 +74,8 @@ enum Verb {
     Modbus(modbus::ModbusVerb),
     Rules(rules::Rules),
     Alarms(alarms::Alarms),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
     Notify(notify::Notify),
     Password(password::Password),
     Verify(verify::Verify),
@@ -113,6 +116,8 @@ pub fn main() -> ExitCode {
         Verb::Modbus(verb) => verb.run(),
         Verb::Rules(verb) => verb.run(),
         Verb::Alarms(verb) => verb.run(),
+        Verb::Backup(verb) => verb.run(),
+        Verb::Restore(verb) => verb.run(),
         Verb::Notify(verb) => verb.run(),
         Verb::Password(verb) => verb.run(),
         Verb::Verify(verb) => verb.run(),

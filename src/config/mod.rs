@@ -36,6 +36,8 @@ use crate::{
 
 /// Room kept on the disk where the config says nothing, MB: some three months of rows.
 const RESERVE_MB: i64 = 64;
+/// Backups kept, unless the config says otherwise: a week of nights.
+const BACKUPS_KEPT: i64 = 7;
 /// The tank's volume where the config says nothing, m³.
 const VOLUME_M3: f64 = 1200.0;
 /// Longest delay a rule can have, min.
@@ -54,6 +56,8 @@ pub struct Config {
     pub store: PathBuf,
     /// Room that is kept beside it, bytes; 0 for none.
     pub reserve_bytes: u64,
+    /// Where backups of the store are kept.
+    pub backups: Backups,
     /// Where the exports lie and how they are written.
     pub historian: Historian,
     /// The PLC, for when the exports stay away; `None` polls nothing.
@@ -80,6 +84,15 @@ pub struct Config {
     pub written: BTreeMap<String, String>,
     /// What is fine but has no effect, in words.
     pub notes: Vec<String>,
+}
+
+/// Backups of the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backups {
+    /// Their folder.
+    pub folder: PathBuf,
+    /// How many are kept there.
+    pub kept: usize,
 }
 
 /// All faults of a config file.
@@ -177,6 +190,13 @@ fn believe(root: &Section<'_>, folder: &Path, text: &str) -> Config {
             .text("path")
             .unwrap_or_else(|| "pumphouse.db".into()),
     );
+    let beside = store.with_file_name("backups");
+    let backups = Backups {
+        folder: storage
+            .text("backups")
+            .map_or(beside, |name| folder.join(name)),
+        kept: storage.whole_in("backups_kept", BACKUPS_KEPT, 1..=1000) as usize,
+    };
     let reserve_mb = storage.whole_in("reserve_mb", RESERVE_MB, 0..=1_000_000) as u64;
     storage.finish();
 
@@ -196,6 +216,7 @@ fn believe(root: &Section<'_>, folder: &Path, text: &str) -> Config {
         plant: Arc::new(plant),
         store,
         reserve_bytes: reserve_mb << 20,
+        backups,
         historian,
         modbus,
         mqtt,
@@ -404,6 +425,7 @@ mod tests {
         );
         assert_eq!(least.historian.watch, sample.historian.watch);
         assert_eq!(least.reserve_bytes, sample.reserve_bytes);
+        assert_eq!(least.backups, sample.backups);
         assert_eq!(least.models, sample.models);
         assert_eq!(least.plant.volume_m3, sample.plant.volume_m3);
         assert_eq!(least.historian.format, sample.historian.format);

@@ -3,6 +3,7 @@
 //! *Invariants.* A step's rows, alerts, read positions and messages are committed together or not at all. A commit is
 //! on the disk when it returns (`synchronous = FULL`). Positions move only with the rows that were read up to them.
 
+pub mod backups;
 #[cfg(test)]
 mod call_tests;
 pub mod calls;

@@ -169,7 +169,7 @@ pub fn outlook(store: &Path, connection: Option<&Connection>) -> anyhow::Result<
     })
 }
 
-fn free_bytes(store: &Path) -> io::Result<u64> {
+pub(super) fn free_bytes(store: &Path) -> io::Result<u64> {
     let folder = store
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());

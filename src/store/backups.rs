@@ -1,0 +1,314 @@
+//! Copies of the store: made while it is in use, proven before they count, put back where the store is damaged.
+//!
+//! *Invariants.* A backup carries its name only once it is whole, on the disk and found sound. A damaged store is set aside, never
+//! deleted. What a backup lacks of the exports is read again by itself, since positions and rows lie in the same file.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail, ensure};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use serde::Serialize;
+
+use super::{
+    APPLICATION_ID, MIGRATIONS, lock, open_read_only,
+    reserve::{free_bytes, outlook},
+};
+
+/// What the files are called, about the time they were made.
+const NAME: (&str, &str) = ("pumphouse-", ".db");
+/// Room that a backup leaves on its disk: it must not be what stops the daemon, bytes.
+const ROOM_LEFT_BYTES: u64 = 256 << 20;
+
+/// A store that was found sound.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Sound {
+    /// Its file.
+    pub path: PathBuf,
+    /// Its size, bytes.
+    pub bytes: u64,
+    /// Rows of `readings_wide`.
+    pub rows: i64,
+    /// Local time of the newest row.
+    pub newest_row: Option<String>,
+}
+
+/// What a damaged store had that no export can give again. `None`: it cannot be read any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Lost {
+    /// What operators did to alarms.
+    pub actions: Option<i64>,
+    /// Minutes polled from the PLC.
+    pub polled_rows: Option<i64>,
+    /// Forecasts made.
+    pub forecasts: Option<i64>,
+    /// Schedules advised.
+    pub plans: Option<i64>,
+}
+
+/// A store that was damaged and is usable again.
+#[derive(Clone, Debug)]
+pub struct Healed {
+    /// What was wrong.
+    pub damage: String,
+    /// Where the damaged store is now.
+    pub aside: PathBuf,
+    /// The backup in its place; without one the store begins anew.
+    pub backup: Option<Sound>,
+    /// What is gone.
+    pub lost: Lost,
+}
+
+/// The file that a backup is written to before it carries its name.
+pub fn part(folder: &Path) -> PathBuf {
+    folder.join(format!("{}new.part", NAME.0))
+}
+
+/// Makes a backup of a store that may be in use, in a folder that is made when missing.
+pub fn make(store: &Path, folder: &Path, now_s: i64) -> anyhow::Result<Sound> {
+    ensure!(
+        store.exists(),
+        "there is no store {} yet; the daemon makes it at its first start",
+        store.display()
+    );
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let part = part(folder);
+    if part.exists() {
+        // What an interrupted run left.
+        fs::remove_file(&part)?;
+    }
+    let (needed, free) = (outlook(store, None)?.store_bytes, free_bytes(&part)?);
+    ensure!(
+        free >= needed + ROOM_LEFT_BYTES,
+        "a backup may need {} MB and leave {} free, and the disk of {} has {} MB: make room, or choose another folder",
+        needed >> 20,
+        ROOM_LEFT_BYTES >> 20,
+        folder.display(),
+        free >> 20
+    );
+    let made = copy(store, &part).and_then(|()| verify(&part));
+    let sound = match made {
+        Ok(sound) => sound,
+        Err(error) => {
+            // The cause matters more than what is left of the copy.
+            let _ = fs::remove_file(&part);
+            return Err(error);
+        }
+    };
+    let path = folder.join(format!("{}{}{}", NAME.0, stamp(now_s)?, NAME.1));
+    fs::rename(&part, &path)?;
+    sync_folder(folder)?;
+    Ok(Sound { path, ..sound })
+}
+
+/// One consistent state, without the store's gaps; whoever writes to the store is not held up.
+fn copy(store: &Path, part: &Path) -> anyhow::Result<()> {
+    let connection = Connection::open_with_flags(store, OpenFlags::SQLITE_OPEN_READ_ONLY)
+        .with_context(|| format!("cannot open the store {}", store.display()))?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    let into = part.to_str().context("the folder's name is not UTF-8")?;
+    connection
+        .execute("VACUUM INTO ?", [into])
+        .context("cannot write the backup")?;
+    File::open(part)?
+        .sync_all()
+        .context("cannot bring the backup to the disk")
+}
+
+/// Backups in a folder, the newest first.
+pub fn list(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut backups: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|path| {
+            let name = path.file_name().and_then(|name| name.to_str());
+            name.is_some_and(|name| name.starts_with(NAME.0) && name.ends_with(NAME.1))
+        })
+        .collect();
+    backups.sort();
+    backups.reverse();
+    backups
+}
+
+/// Removes all but the newest `kept` backups; which went.
+pub fn prune(folder: &Path, kept: usize) -> anyhow::Result<Vec<PathBuf>> {
+    let old = list(folder).split_off(kept.min(list(folder).len()));
+    for path in &old {
+        fs::remove_file(path).with_context(|| format!("cannot remove {}", path.display()))?;
+    }
+    Ok(old)
+}
+
+/// Reads a whole store and tells what is in it; an error when it is not sound.
+pub fn verify(path: &Path) -> anyhow::Result<Sound> {
+    let not_sound = || format!("{} is not sound", path.display());
+    let connection = open_read_only(path)?;
+    let pragma = |name: &str| -> rusqlite::Result<i64> {
+        connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0))
+    };
+    ensure!(
+        pragma("application_id").with_context(not_sound)? == i64::from(APPLICATION_ID),
+        "{} is not a store of pumphouse",
+        path.display()
+    );
+    ensure!(
+        pragma("user_version")? <= MIGRATIONS.len() as i64,
+        "{} was made by a newer pumphouse",
+        path.display()
+    );
+    if let Some(damage) = check(&connection, "integrity_check").with_context(not_sound)? {
+        bail!("{}: {damage}", not_sound());
+    }
+    let (rows, newest_row) = connection.query_row(
+        "SELECT count(*), (SELECT timestamp FROM readings_wide ORDER BY ts DESC LIMIT 1) FROM readings_wide",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    Ok(Sound {
+        path: path.to_path_buf(),
+        bytes: fs::metadata(path)?.len(),
+        rows,
+        newest_row,
+    })
+}
+
+/// Puts a copy of a sound store in a store's place; where the store that was there is now. Nobody may be writing to it.
+pub fn put_back(store: &Path, backup: &Sound, now_s: i64) -> anyhow::Result<Option<PathBuf>> {
+    let _lock = lock(store)?;
+    // All of it in one file, so that it can be put back, too. A damaged store cannot do that.
+    if let Ok(connection) = Connection::open(store) {
+        let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+    }
+    replace(store, Some(&backup.path), "replaced", now_s)
+}
+
+/// Sets a store aside and puts a copy of another in its place, or none.
+fn replace(
+    store: &Path,
+    by: Option<&Path>,
+    why: &str,
+    now_s: i64,
+) -> anyhow::Result<Option<PathBuf>> {
+    let beside = |ending: &str| PathBuf::from(format!("{}{ending}", store.display()));
+    let part = beside(".part");
+    if let Some(by) = by {
+        fs::copy(by, &part).with_context(|| format!("cannot copy {}", by.display()))?;
+        File::open(&part)?.sync_all()?;
+    }
+    let aside = beside(&format!(".{why}-{}", stamp(now_s)?));
+    let had_store = store.exists();
+    // The log goes first: left beside another store, it would be taken for that one's.
+    for ending in ["-wal", "-shm", ""] {
+        let (from, to) = (
+            beside(ending),
+            PathBuf::from(format!("{}{ending}", aside.display())),
+        );
+        if from.exists() {
+            fs::rename(&from, &to)
+                .with_context(|| format!("cannot set {} aside", from.display()))?;
+        }
+    }
+    if by.is_some() {
+        fs::rename(&part, store)?;
+    }
+    sync_folder(store.parent().unwrap_or(Path::new("")))?;
+    Ok(had_store.then_some(aside))
+}
+
+/// Looks at a store as a whole before it is used; a damaged one is replaced by the newest sound backup. `None` when it is sound,
+/// or not there yet.
+pub fn heal(store: &Path, backups: &Path, now_s: i64) -> anyhow::Result<Option<Healed>> {
+    if !store.exists() {
+        return Ok(None);
+    }
+    let lock = lock(store)?;
+    let Some(damage) = damage_of(store)? else {
+        return Ok(None);
+    };
+    let backup = list(backups).iter().find_map(|path| match verify(path) {
+        Ok(sound) => Some(sound),
+        Err(error) => {
+            log::warn!(backup = path.display().to_string(), cause = format!("{error:#}"); "a backup cannot be used");
+            None
+        }
+    });
+    let by = backup.as_ref().map(|backup| backup.path.as_path());
+    let aside = replace(store, by, "damaged", now_s)?.context("the damaged store is gone")?;
+    drop(lock);
+    let lost = lost(&aside, backup.as_ref().map(|backup| backup.path.as_path()));
+    Ok(Some(Healed {
+        damage,
+        aside,
+        backup,
+        lost,
+    }))
+}
+
+/// What is wrong with a store's file, if anything is.
+fn damage_of(store: &Path) -> anyhow::Result<Option<String>> {
+    let looked = Connection::open(store)
+        .map_err(anyhow::Error::from)
+        .and_then(|connection| check(&connection, "quick_check"));
+    match looked {
+        Err(error) if is_damage(&error) => Ok(Some(format!("{error:#}"))),
+        looked => looked.with_context(|| format!("cannot check the store {}", store.display())),
+    }
+}
+
+/// The first thing that one of SQLite's checks finds wrong.
+fn check(connection: &Connection, how: &str) -> anyhow::Result<Option<String>> {
+    let found: String = connection.query_row(&format!("PRAGMA {how}(1)"), [], |row| row.get(0))?;
+    Ok((found != "ok").then_some(found))
+}
+
+/// Whether an error says that the store's file is damaged.
+pub fn is_damage(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let code = cause
+            .downcast_ref::<rusqlite::Error>()
+            .and_then(rusqlite::Error::sqlite_error_code);
+        matches!(
+            code,
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+        )
+    })
+}
+
+/// What a damaged store shows beyond a backup that is in no export.
+fn lost(aside: &Path, backup: Option<&Path>) -> Lost {
+    let (damaged, sound) = (open_read_only(aside), backup.map(open_read_only));
+    // Rows are only ever added to these, in the order of time.
+    let beyond = |rows: &str, ts: &str| {
+        let ask = |connection: &Connection, what: &str, after: i64| -> rusqlite::Result<i64> {
+            let sql = format!("SELECT {what} FROM {rows} AND {ts} > ?");
+            connection.query_row(&sql, [after], |row| row.get(0))
+        };
+        let newest = match &sound {
+            Some(sound) => ask(sound.as_ref().ok()?, &format!("coalesce(max({ts}), 0)"), 0).ok()?,
+            None => 0,
+        };
+        ask(damaged.as_ref().ok()?, "count(*)", newest).ok()
+    };
+    Lost {
+        actions: beyond("alert_journal WHERE operator IS NOT NULL", "id"),
+        polled_rows: beyond("readings_wide WHERE source <> 'historian'", "ts"),
+        forecasts: beyond("predictions WHERE 1", "ts"),
+        plans: beyond("optimization_runs WHERE 1", "ts"),
+    }
+}
+
+fn stamp(now_s: i64) -> anyhow::Result<String> {
+    let at = jiff::Timestamp::from_second(now_s)?;
+    Ok(at.strftime("%Y%m%dT%H%M%SZ").to_string())
+}
+
+fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    let folder = if folder == Path::new("") {
+        Path::new(".")
+    } else {
+        folder
+    };
+    File::open(folder)?.sync_all()
+}

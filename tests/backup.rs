@@ -1,0 +1,149 @@
+//! Backups of the store, and what happens when it is damaged.
+
+mod common;
+
+use std::{
+    fs::{self, OpenOptions},
+    os::unix::fs::FileExt,
+    path::PathBuf,
+};
+
+use common::station::{Folder, tables};
+use rusqlite::Connection;
+
+/// A folder of two simulated days, of which a backup was made after the first while the daemon ran.
+fn station(name: &str) -> (Folder, PathBuf) {
+    let folder = Folder::new(name);
+    folder.configure("");
+    folder.simulate(2);
+    let days = exports(&folder);
+    let later = folder.exports().with_file_name("later");
+    fs::rename(&days[1], &later).expect("renamed");
+    let mut daemon = folder.run();
+    folder.wait_until_read();
+    let (made, report) = folder.verb(&["backup", "--json"]);
+    assert!(made, "{report}");
+    let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
+    assert_eq!(
+        report["backup"]["rows"].to_string(),
+        folder.query("SELECT count(*) FROM readings_wide")
+    );
+    fs::rename(later, &days[1]).expect("renamed");
+    folder.wait_until_read();
+    assert_eq!(daemon.terminate(), Some(0));
+    let backup = report["backup"]["path"].as_str().expect("a path").into();
+    (folder, backup)
+}
+
+fn exports(folder: &Folder) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder.exports()).expect("the folder");
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("a file").path()).collect();
+    files.retain(|path| path.extension().is_some_and(|it| it == "csv"));
+    files.sort();
+    assert_eq!(files.len(), 2);
+    files
+}
+
+/// Writes over the middle of a store, all of which is in its file.
+fn damage(path: &PathBuf) {
+    let store = Connection::open(path).expect("a store");
+    store
+        .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
+        .expect("in one file");
+    drop(store);
+    let file = OpenOptions::new().write(true).open(path).expect("a file");
+    let bytes = file.metadata().expect("its size").len();
+    for at in (bytes / 4..bytes / 2).step_by(2048) {
+        file.write_all_at(&[0xA5; 1024], at).expect("written");
+    }
+}
+
+fn set_aside(folder: &Folder, why: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder.store().parent().expect("a folder")).expect("it");
+    let names = entries.map(|entry| entry.expect("a file").path());
+    names
+        .filter(|path| {
+            let name = path.to_string_lossy();
+            name.contains(why) && !name.ends_with("-wal") && !name.ends_with("-shm")
+        })
+        .collect()
+}
+
+#[test]
+fn a_damaged_store_is_replaced_by_the_backup_and_the_exports() {
+    let (folder, _) = station("mended");
+    let whole = tables(&folder.store());
+    damage(&folder.store());
+    let mut daemon = folder.run();
+    daemon.wait_for_log("the newest good backup is in its place");
+    folder.wait_until_read();
+    assert_eq!(daemon.terminate(), Some(0));
+    assert_eq!(tables(&folder.store()), whole);
+    assert_eq!(set_aside(&folder, ".damaged-").len(), 1);
+}
+
+#[test]
+fn without_a_good_backup_the_exports_are_read_again() {
+    let (folder, backup) = station("anew");
+    let whole = tables(&folder.store());
+    damage(&backup);
+    damage(&folder.store());
+    let mut daemon = folder.run();
+    daemon.wait_for_log("a backup cannot be used");
+    daemon.wait_for_log("there is no good backup");
+    folder.wait_until_read();
+    assert_eq!(daemon.terminate(), Some(0));
+    let anew = tables(&folder.store());
+    // What the wall clock had told of the days in between is not in the exports.
+    for table in ["readings_wide", "pump_sessions", "pump_health"] {
+        assert_eq!(anew[table], whole[table], "{table}");
+    }
+}
+
+#[test]
+fn a_backup_is_put_back_and_taken_back_again() {
+    let (folder, backup) = station("restored");
+    let whole = tables(&folder.store());
+    let mut daemon = folder.run();
+    folder.wait_until_read();
+    let (restored, told) = folder.verb(&["restore"]);
+    assert!(!restored && told.contains("another pumphouse"), "{told}");
+    assert_eq!(daemon.terminate(), Some(0));
+
+    let (restored, told) = folder.verb(&["restore"]);
+    assert!(
+        restored && told.contains("the newest 2025-03-01 23:59:00"),
+        "{told}"
+    );
+    assert_eq!(tables(&folder.store()), tables(&backup));
+    let aside = set_aside(&folder, ".replaced-")
+        .pop()
+        .expect("the store before");
+    let (undone, told) = folder.verb(&["restore", aside.to_str().expect("a name")]);
+    assert!(undone, "{told}");
+    assert_eq!(tables(&folder.store()), whole);
+
+    damage(&backup);
+    let (restored, told) = folder.verb(&["restore"]);
+    assert!(!restored && told.contains("is not sound"), "{told}");
+    assert_eq!(tables(&folder.store()), whole);
+}
+
+#[test]
+fn the_newest_backups_are_kept() {
+    let (folder, first) = station("kept");
+    let backups = first.parent().expect("a folder");
+    for day in 10..20 {
+        fs::copy(
+            &first,
+            backups.join(format!("pumphouse-202001{day}T000000Z.db")),
+        )
+        .expect("copied");
+    }
+    fs::write(backups.join("notes.txt"), "not ours").expect("written");
+    let (made, told) = folder.verb(&["backup"]);
+    assert!(made && told.contains("removed"), "{told}");
+    // Seven of them, and what is not a backup. The first and the last may be of the same second.
+    assert_eq!(fs::read_dir(backups).expect("the folder").count(), 8);
+    assert!(first.exists() && !backups.join("pumphouse-20200113T000000Z.db").exists());
+}

@@ -1,0 +1,61 @@
+//! The units of systemd: what they expose, as systemd counts it.
+
+use std::{fs, path::Path, process::Command};
+
+/// The most that a service may expose, from 0, nothing, to 10, everything.
+const EXPOSURE_MAX: f64 = 1.5;
+
+fn units(extension: &str) -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd");
+    let entries = fs::read_dir(folder).expect("the units");
+    let paths = entries.map(|entry| entry.expect("a unit").path());
+    paths
+        .filter(|path| path.extension().is_some_and(|it| it == extension))
+        .map(|path| path.to_str().expect("a plain name").to_owned())
+        .collect()
+}
+
+#[test]
+fn services_expose_next_to_nothing() {
+    let services = units("service");
+    assert_eq!(services.len(), 3);
+    for service in services {
+        let output = Command::new("systemd-analyze")
+            .args(["security", "--offline=true", "--no-pager", &service])
+            .output()
+            .expect("systemd-analyze runs");
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        let exposure = told
+            .lines()
+            .find_map(|line| line.split_once("Overall exposure level for "))
+            .and_then(|(_, rest)| {
+                rest.split(": ")
+                    .nth(1)?
+                    .split(' ')
+                    .next()?
+                    .parse::<f64>()
+                    .ok()
+            });
+        let exposure = exposure.unwrap_or_else(|| panic!("{service}: {told}"));
+        assert!(exposure <= EXPOSURE_MAX, "{service}: {exposure}\n{told}");
+    }
+}
+
+#[test]
+fn timers_name_times_that_come() {
+    for timer in units("timer") {
+        let text = fs::read_to_string(&timer).expect("a timer");
+        let times = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("OnCalendar="));
+        for time in times {
+            let output = Command::new("systemd-analyze")
+                .args(["calendar", time])
+                .output()
+                .expect("systemd-analyze runs");
+            assert!(output.status.success(), "{timer}: {time}");
+        }
+        let service = timer.replace(".timer", ".service");
+        assert!(Path::new(&service).exists(), "{timer} starts nothing");
+    }
+}
