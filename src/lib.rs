@@ -52,6 +52,7 @@ pub mod clock;
 pub mod config;
 mod http;
 pub mod logging;
+mod measured;
 pub mod simulate;
 mod steps;
 pub mod tls;

@@ -4,6 +4,7 @@ mod common;
 
 use std::{fs, process::Stdio, sync::Arc};
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use common::{
     binary,
     certificates::{Authority, ServerCertificate},
@@ -252,6 +253,56 @@ fn a_gap_of_a_stopped_historian_is_told_apart() {
     assert_eq!(picture["logging_stop"], open);
 }
 
+/// A figure of `/metrics`.
+fn figure(metrics: &str, name: &str) -> Option<f64> {
+    let mut lines = metrics.lines();
+    let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+    value.parse().ok()
+}
+
+#[test]
+fn the_daemon_is_measured() {
+    let broker = free_port();
+    let (folder, port) = station(&format!("[mqtt]\nurl = \"mqtt://127.0.0.1:{broker}\"\n"));
+    let mut tape = folder.tape(30);
+    let (_daemon, client) = open(&folder, port);
+    wait_for_row(&client);
+    trip(&client, &mut tape);
+    let metrics = until("the alarm is counted", || {
+        let answer = client.get("/metrics");
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        (figure(&answer.body, "pumphouse_alarms_open{severity=\"critical\"}") >= Some(1.0))
+            .then_some(answer.body)
+    });
+    let of = |name: &str| figure(&metrics, name).unwrap_or_else(|| panic!("{name}: {metrics}"));
+    // The tape runs a few minutes ahead of the clock.
+    assert!((-600.0..300.0).contains(&of("pumphouse_sample_age_seconds")));
+    // The broker is not there.
+    assert!(of("pumphouse_outbox_rows{target=\"mqtt\"}") >= 1.0);
+    assert!(of("pumphouse_outbox_age_seconds{target=\"mqtt\"}") >= 0.0);
+    assert!(of("pumphouse_records_total{result=\"kept\"}") >= 30.0 * 27.0);
+    assert_eq!(of("pumphouse_records_total{result=\"rejected\"}"), 0.0);
+    assert!(of("pumphouse_commit_seconds_count") >= 1.0 && of("pumphouse_step_seconds_sum") > 0.0);
+    for positive in [
+        "pumphouse_store_bytes",
+        "pumphouse_disk_free_bytes",
+        "process_resident_memory_bytes",
+        "process_open_fds",
+    ] {
+        assert!(of(positive) > 0.0, "{positive}");
+    }
+    // Each figure is explained once, before its values.
+    let names: Vec<&str> = metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("# HELP "))
+        .collect();
+    let types = metrics
+        .lines()
+        .filter(|line| line.starts_with("# TYPE "))
+        .count();
+    assert_eq!(names.len(), types);
+}
+
 #[test]
 fn what_is_done_on_the_page_goes_the_way_of_the_panels() {
     let mosquitto = Mosquitto::start();
@@ -412,6 +463,17 @@ fn with_passwords_viewers_look_on_and_operators_act() {
     assert_eq!((page.status, page.header("location")), (303, "/login"));
     assert_eq!(nobody.get("/login").status, 200);
     refused(&log_in(&mut nobody, "vera", "wrong glass"), 403, "wrong");
+
+    // From this machine, or with a name and a password.
+    assert_eq!(nobody.get("/metrics").status, 200);
+    let mut scraper = Client::new(port);
+    scraper.set("host", "station.example");
+    assert_eq!(scraper.get("/metrics").status, 401);
+    for (pair, status) in [("vera:wrong glass", 401), ("vera:looking glass", 200)] {
+        let shown = format!("Basic {}", BASE64_STANDARD.encode(pair));
+        scraper.set("authorization", &shown);
+        assert_eq!(scraper.get("/metrics").status, status, "{pair}");
+    }
 
     let mut vera = Client::new(port);
     assert_eq!(log_in(&mut vera, "vera", "looking glass").status, 200);

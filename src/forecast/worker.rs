@@ -20,6 +20,7 @@ use super::{
 use crate::{
     calendar::{Calendar, DAY_MIN, Day, Minute},
     clock::Clock,
+    measured::FORECAST,
     plant::Plant,
     steps::steps,
     store::{
@@ -147,6 +148,7 @@ impl Forecaster {
                 health: instead.or(health.note),
             });
         }
+        FORECAST.since(began);
         let took_ms = began.elapsed().as_secs_f64() * 1e3;
         log::debug!(took_ms; "forecasts made");
         self.told.send_if_modified(|before| {

@@ -27,6 +27,7 @@ use crate::{
         predict::{Forecast, STALE_MIN, Step},
         worker::Told,
     },
+    measured::PLAN,
     plant::Plant,
     steps::steps,
     store::{
@@ -331,6 +332,7 @@ impl Planner {
             |scene, planned| Advice::new(planned, scene),
         )?;
         let advice = Arc::new(advice);
+        PLAN.since(began);
         state.rests_until = Some(Instant::now() + began.elapsed() * RESTS_TIMES);
         self.told.send_replace(Some(advice.clone()));
         state.made_of = Some(made_of);

@@ -52,6 +52,7 @@ use crate::{
     calendar::{Day, LocalMinute, Minute, date_text},
     derive::Derived,
     historian::{files::FileRecord, fold::Logging, lines::Reject, minutes::MinuteRecords},
+    measured::COMMIT,
     rules::engine::Subject,
     station::Effects,
 };
@@ -220,7 +221,7 @@ impl Store {
         } else {
             self.changes.flush(&self.connection)?;
             let changed = self.connection.total_changes() != self.changes_before;
-            self.connection.execute_batch("COMMIT")?;
+            COMMIT.time(|| self.connection.execute_batch("COMMIT"))?;
             if changed {
                 self.changes_before = self.connection.total_changes();
                 self.commits.send_modify(|commits| *commits += 1);

@@ -86,6 +86,19 @@ pub struct Central {
     pub trouble: Option<String>,
 }
 
+/// How far a forecast was off on its newest scored day.
+#[derive(Debug)]
+pub struct ForecastError {
+    /// What is forecast.
+    pub target: String,
+    /// By which model.
+    pub model: String,
+    /// Root mean square error, in the target's unit.
+    pub rmse: Option<f64>,
+    /// The same of the day before, taken for a forecast.
+    pub naive: Option<f64>,
+}
+
 /// How the calls to people stand.
 #[derive(Debug, serde::Serialize)]
 pub struct Calls {
@@ -249,6 +262,32 @@ impl View {
             confirmed_min_ago: acked_ts.map(|ts| (now_s - ts).max(0) / 60),
             trouble,
         })
+    }
+
+    /// When the oldest message that the broker has not acknowledged was written, UTC s.
+    pub fn oldest_message(&self) -> anyhow::Result<Option<i64>> {
+        let oldest = self.connection.query_row(
+            "SELECT unixepoch(json_extract(payload, '$.ts')) FROM mqtt_outbox ORDER BY id LIMIT 1",
+            [],
+            |row| row.get(0),
+        );
+        Ok(oldest.optional()?.flatten())
+    }
+
+    /// The newest scored day of each forecast.
+    pub fn forecast_errors(&self) -> anyhow::Result<Vec<ForecastError>> {
+        let mut statement = self.connection.prepare(
+            "SELECT target, model, rmse, rmse_naive, max(date) FROM forecast_kpi_daily GROUP BY target, model",
+        )?;
+        let rows = statement.query_map([], |row| {
+            Ok(ForecastError {
+                target: row.get(0)?,
+                model: row.get(1)?,
+                rmse: row.get(2)?,
+                naive: row.get(3)?,
+            })
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
     /// How the calls to people stand.

@@ -10,6 +10,7 @@ use anyhow::{Context, anyhow};
 use tokio::sync::watch;
 
 use super::{Step, Store};
+use crate::measured::STEP;
 
 /// Steps that may wait: enough to keep both threads busy, few enough to keep memory flat.
 const STEPS_WAITING_MAX: usize = 2;
@@ -183,7 +184,7 @@ impl Store {
         let written = self
             .begin()
             .map_err(anyhow::Error::from)
-            .and_then(|()| self.write(step));
+            .and_then(|()| STEP.time(|| self.write(step)));
         self.fail(written.err());
     }
 

@@ -14,6 +14,7 @@ pub mod api;
 mod assets;
 pub mod listen;
 mod live;
+mod metrics;
 mod shell;
 
 use std::{
@@ -161,6 +162,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/login", get(shell::login).post(access::log_in))
         .route("/logout", post(access::log_out))
         .route("/assets/{name}", get(assets::asset))
+        .route("/metrics", get(metrics::metrics))
         .route("/healthz", get(|| async { "ok\n" }))
         .nest("/api/v1", api::router())
         .route("/api/v1/live", get(live::stream))

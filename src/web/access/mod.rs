@@ -7,7 +7,7 @@
 pub mod passwords;
 pub mod sessions;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -16,6 +16,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Redirect, Response},
 };
+use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::json;
 
 use super::{
@@ -106,6 +107,31 @@ impl Access {
         self.users.is_some()
     }
 
+    /// Whether a program may read the metrics: from this machine, or with a user's name and password as HTTP's basic authentication
+    /// carries them.
+    pub async fn may_measure(&self, peer: IpAddr, headers: &HeaderMap) -> Result<bool, Problem> {
+        let Some(users) = &self.users else {
+            return Ok(true);
+        };
+        let host = headers.get(header::HOST).and_then(|it| it.to_str().ok());
+        if peer.is_loopback() && host.is_some_and(is_this_machine) {
+            return Ok(true);
+        }
+        let shown = headers.get(header::AUTHORIZATION);
+        let shown = shown.and_then(|it| it.to_str().ok()?.strip_prefix("Basic "));
+        let decoded = shown.and_then(|shown| BASE64_STANDARD.decode(shown).ok());
+        let pair = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
+        let Some((user, password)) = pair.as_deref().and_then(|pair| pair.split_once(':')) else {
+            return Ok(false);
+        };
+        self.attempts.ask(peer).map_err(Problem::TooMany)?;
+        let fits = users.check(user, password.to_owned()).await?.is_some();
+        if fits {
+            self.attempts.forgive(peer);
+        }
+        Ok(fits)
+    }
+
     fn visitor(&self, headers: &HeaderMap) -> Option<Visitor> {
         let Some(users) = &self.users else {
             return Some(Visitor {
@@ -144,7 +170,9 @@ pub async fn guard(
     let is_api = path.starts_with("/api/");
     let response = match admit(&shared.access, &request) {
         Ok(visitor) => {
-            let is_open = path == "/login" || path == "/healthz" || path.starts_with("/assets/");
+            // What /metrics tells to whom is decided there.
+            let is_open = ["/login", "/healthz", "/metrics"].contains(&path.as_str())
+                || path.starts_with("/assets/");
             match visitor {
                 Some(visitor) => {
                     request.extensions_mut().insert(visitor);

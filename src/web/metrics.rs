@@ -1,0 +1,255 @@
+//! `GET /metrics`: the daemon's own figures in Prometheus' text format, for whoever watches many stations.
+
+use std::{fmt::Write, fs, sync::Arc};
+
+use axum::{
+    Extension,
+    extract::{ConnectInfo, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::Value;
+
+use super::{Shared, access::Visitor, api::Problem, listen::Peer};
+use crate::{
+    config::Config,
+    measured::{COMMIT, FORECAST, PLAN, STEP, Timer},
+    store::view::{ForecastError, Table, View},
+};
+
+/// Answers with all figures.
+pub async fn metrics(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(Peer(peer)): ConnectInfo<Peer>,
+    visitor: Option<Extension<Visitor>>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    if visitor.is_none() && !shared.access.may_measure(peer.ip(), &headers).await? {
+        let ask = [(header::WWW_AUTHENTICATE, "Basic realm=\"pumphouse\"")];
+        return Ok((StatusCode::UNAUTHORIZED, ask).into_response());
+    }
+    let (config, now_s) = (shared.config.clone(), shared.clock.now_s());
+    let told =
+        move |look: &mut crate::store::look::Look| page(&config, &look.open_counts()?, now_s);
+    let text = shared.looks.ask(told).await?;
+    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
+    Ok((kind, text).into_response())
+}
+
+/// The text: each figure with what it means.
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    /// A figure: its name after `pumphouse_`, its kind, what it means, and a value for each set of labels.
+    fn put(&mut self, name: &str, kind: &str, means: &str, values: &[(&str, Option<f64>)]) {
+        let name = match name.starts_with("process_") {
+            true => name.to_owned(),
+            false => format!("pumphouse_{name}"),
+        };
+        // Writing into a text does not fail.
+        let _ = writeln!(self.0, "# HELP {name} {means}\n# TYPE {name} {kind}");
+        for (labels, value) in values {
+            let Some(value) = value else { continue };
+            let _ = match labels {
+                &"" => writeln!(self.0, "{name} {value}"),
+                labels => writeln!(self.0, "{name}{{{labels}}} {value}"),
+            };
+        }
+    }
+
+    fn gauge(&mut self, name: &str, means: &str, value: Option<f64>) {
+        self.put(name, "gauge", means, &[("", value)]);
+    }
+
+    fn timer(&mut self, name: &str, means: &str, timer: &Timer) {
+        let (count, seconds) = timer.total();
+        let _ = writeln!(
+            self.0,
+            "# HELP pumphouse_{name}_seconds {means}\n# TYPE pumphouse_{name}_seconds summary\n\
+             pumphouse_{name}_seconds_sum {seconds}\npumphouse_{name}_seconds_count {count}"
+        );
+    }
+}
+
+fn page(config: &Config, open: &Value, now_s: i64) -> anyhow::Result<String> {
+    let view = View::open(&config.store)?;
+    let mut page = Page::default();
+    let info = format!(
+        "site=\"{}\",version=\"{}\"",
+        config.site_id,
+        env!("CARGO_PKG_VERSION")
+    );
+    page.put(
+        "info",
+        "gauge",
+        "The station and the version.",
+        &[(&info, Some(1.0))],
+    );
+    let newest = view.newest_row()?;
+    let age_s = newest.map(|(minute, _)| (now_s - minute * 60) as f64);
+    page.gauge("sample_age_seconds", "Age of the newest row.", age_s);
+    let totals = view.totals()?;
+    page.put(
+        "records_total",
+        "counter",
+        "Records of the exports that are kept in the books.",
+        &[
+            ("result=\"kept\"", Some(totals.kept as f64)),
+            ("result=\"rejected\"", Some(totals.rejected as f64)),
+        ],
+    );
+    deliveries(&mut page, &view, config, now_s)?;
+    page.timer("step", "Writing a step into the open transaction.", &STEP);
+    page.timer("commit", "A commit, until it is on the disk.", &COMMIT);
+    page.timer("forecast", "A minute's forecasts.", &FORECAST);
+    page.timer("plan", "A schedule.", &PLAN);
+    alarms(&mut page, open);
+    let errors = view.forecast_errors()?;
+    let labels: Vec<String> = errors
+        .iter()
+        .map(|it| format!("target=\"{}\",model=\"{}\"", it.target, it.model))
+        .collect();
+    let of = |value: fn(&ForecastError) -> Option<f64>| -> Vec<_> {
+        let values = labels.iter().zip(&errors);
+        values
+            .map(|(labels, error)| (labels.as_str(), value(error)))
+            .collect()
+    };
+    page.put(
+        "forecast_rmse",
+        "gauge",
+        "Error of the newest scored day, in the target's unit.",
+        &of(|it| it.rmse),
+    );
+    page.put(
+        "forecast_rmse_naive",
+        "gauge",
+        "The same of the day before, taken for a forecast.",
+        &of(|it| it.naive),
+    );
+    let plan = view.newest_plan()?;
+    let pct =
+        |value: fn(&crate::store::view::NewestPlan) -> Option<f64>| plan.as_ref().and_then(value);
+    page.gauge(
+        "plan_savings_percent",
+        "What the newest schedule saves of the cost beside the station's own control.",
+        pct(|it| it.savings_pct),
+    );
+    page.gauge(
+        "plan_gap_percent",
+        "How much cheaper than the newest schedule another could be at most.",
+        pct(|it| it.gap_pct),
+    );
+    let disk = view.outlook(&config.store)?;
+    page.gauge(
+        "store_bytes",
+        "The store with its log.",
+        Some(disk.store_bytes as f64),
+    );
+    page.gauge(
+        "disk_free_bytes",
+        "Room on the store's disk, without the reserve.",
+        Some(disk.free_bytes as f64),
+    );
+    page.gauge(
+        "disk_reserve_bytes",
+        "The reserve; 0 when it is used up.",
+        Some(disk.reserve_bytes as f64),
+    );
+    page.gauge(
+        "disk_days_left",
+        "Days until the disk is full.",
+        Some(disk.days_left as f64),
+    );
+    process(&mut page);
+    Ok(page.0)
+}
+
+/// What waits for each target, for how long, and what it will not take.
+fn deliveries(page: &mut Page, view: &View, config: &Config, now_s: i64) -> anyhow::Result<()> {
+    const TARGETS: [&str; 3] = ["target=\"mqtt\"", "target=\"central\"", "target=\"calls\""];
+    let (mut rows, mut age_s, mut dropped) = ([None; 3], [None; 3], [None; 3]);
+    if config.mqtt.is_some() {
+        rows[0] = Some(view.count(Table::Outbox)? as f64);
+        age_s[0] = Some(view.oldest_message()?.map_or(0, |ts| (now_s - ts).max(0)) as f64);
+    }
+    if config.central.is_some() {
+        let central = view.central(&config.store, now_s)?;
+        rows[1] = Some(central.rows_waiting as f64);
+        age_s[1] = Some((central.behind_min * 60) as f64);
+        dropped[1] = Some(central.refused as f64);
+    }
+    if config.notify.is_some() {
+        let calls = view.calls(now_s)?;
+        rows[2] = Some(calls.waiting as f64);
+        dropped[2] = Some(calls.given_up as f64);
+    }
+    let of = |values: [Option<f64>; 3]| TARGETS.into_iter().zip(values).collect::<Vec<_>>();
+    page.put(
+        "outbox_rows",
+        "gauge",
+        "What waits for a target.",
+        &of(rows),
+    );
+    page.put(
+        "outbox_age_seconds",
+        "gauge",
+        "How long the oldest of it has been waiting.",
+        &of(age_s),
+    );
+    page.put(
+        "dropped_rows",
+        "gauge",
+        "What a target refused for good, or nobody took for a day; it is kept with the reason.",
+        &of(dropped),
+    );
+    Ok(())
+}
+
+fn alarms(page: &mut Page, open: &Value) {
+    let count = |key: &str| open[key].as_f64();
+    page.put(
+        "alarms_open",
+        "gauge",
+        "Open alarms that are shown, by severity.",
+        &[
+            ("severity=\"critical\"", count("CRITICAL")),
+            ("severity=\"high\"", count("HIGH")),
+            ("severity=\"warning\"", count("WARNING")),
+            ("severity=\"info\"", count("INFO")),
+        ],
+    );
+    page.gauge(
+        "alarms_unacknowledged",
+        "Open alarms that nobody has acknowledged.",
+        count("unacknowledged"),
+    );
+    page.gauge(
+        "alarms_held",
+        "Open alarms that are shelved or out of service.",
+        count("held"),
+    );
+}
+
+/// What the kernel counts of this process, where it tells.
+fn process(page: &mut Page) {
+    let line = |file: &str, key: &str| -> Option<f64> {
+        let text = fs::read_to_string(file).ok()?;
+        let rest = text.lines().find_map(|line| line.strip_prefix(key))?;
+        rest.split_whitespace().next()?.parse().ok()
+    };
+    let written = line("/proc/self/io", "write_bytes:");
+    page.put(
+        "process_written_bytes_total",
+        "counter",
+        "Bytes sent to the disk since the start.",
+        &[("", written)],
+    );
+    let resident = line("/proc/self/status", "VmRSS:").map(|kb| kb * 1024.0);
+    page.gauge("process_resident_memory_bytes", "Memory in use.", resident);
+    let files = fs::read_dir("/proc/self/fd")
+        .ok()
+        .map(|it| it.count() as f64);
+    page.gauge("process_open_fds", "Open files and sockets.", files);
+}
