@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{ConfigFile, print_json, print_text};
 use crate::{
+    config::Config,
     forecast::models::{Change, Models},
     modbus::Place,
     web::{access::passwords::Users, listen::Certificate},
@@ -40,85 +41,7 @@ impl Check {
                 return Err(faults.into());
             }
         };
-        let mut notes = Vec::new();
-        for place in &config.historian.watch {
-            if !place.exists() {
-                notes.push(format!(
-                    "{} does not exist yet; it is watched until it does",
-                    place.display()
-                ));
-            }
-        }
-        let folder = config.store.parent().filter(|folder| !folder.exists());
-        ensure!(
-            folder.is_none(),
-            "the folder of storage.path, {}, does not exist",
-            folder.unwrap_or(&config.store).display()
-        );
-        if let Some(mqtt) = &config.mqtt {
-            let client = mqtt
-                .client_auth
-                .iter()
-                .flat_map(|(certificate, key)| [certificate, key]);
-            for file in mqtt.password_file.iter().chain(&mqtt.ca_file).chain(client) {
-                ensure!(
-                    file.exists(),
-                    "a file that [mqtt] names, {}, does not exist",
-                    file.display()
-                );
-            }
-        }
-        if let Some(web) = &config.web {
-            if let Some(passwords) = &web.password_file {
-                Users::new(passwords.clone()).verify()?;
-            }
-            if let Some((certificate, key)) = &web.tls {
-                Certificate::load(certificate, key)?;
-            }
-        }
-        if let Some(key) = config
-            .assistant
-            .as_ref()
-            .and_then(|it| it.key_file.as_ref())
-        {
-            ensure!(
-                key.exists(),
-                "the file that [assistant] names, {}, does not exist",
-                key.display()
-            );
-        }
-        if let Some(notify) = &config.notify {
-            for file in notify
-                .webhook_token_file
-                .iter()
-                .chain(&notify.webhook_ca_file)
-            {
-                ensure!(
-                    file.exists(),
-                    "a file that [notify] names, {}, does not exist",
-                    file.display()
-                );
-            }
-            notes.extend(notify.command.first().and_then(|program| note_on(program)));
-        }
-        if let Some(Place::Rtu { device, .. }) = config.modbus.as_ref().map(|it| &it.place)
-            && !device.exists()
-        {
-            notes.push(format!(
-                "modbus.url: {} is not there; it is tried again and again",
-                device.display()
-            ));
-        }
-        let mut models = Models::new(config.models.clone());
-        for change in models.look() {
-            match change {
-                Change::Refused { model, reason, .. } => {
-                    notes.push(format!("the model {model} is refused: {reason}"));
-                }
-                Change::Unreadable(cause) => notes.push(cause),
-                Change::Loaded { .. } => {}
-            }
-        }
+        let mut notes = look(&config)?;
         notes.extend(config.notes.iter().cloned());
         if self.json {
             return print_json(&json!({ "config": path, "faults": [], "notes": notes }));
@@ -132,6 +55,90 @@ impl Check {
             .for_each(|note| text.push_str(&format!("  note: {note}\n")));
         print_text(&text)
     }
+}
+
+/// Looks at the files, folders and models that a config names: an error for what is missing, a word for what is worth one.
+pub(super) fn look(config: &Config) -> anyhow::Result<Vec<String>> {
+    let mut notes = Vec::new();
+    for place in &config.historian.watch {
+        if !place.exists() {
+            notes.push(format!(
+                "{} does not exist yet; it is watched until it does",
+                place.display()
+            ));
+        }
+    }
+    let folder = config.store.parent().filter(|folder| !folder.exists());
+    ensure!(
+        folder.is_none(),
+        "the folder of storage.path, {}, does not exist",
+        folder.unwrap_or(&config.store).display()
+    );
+    if let Some(mqtt) = &config.mqtt {
+        let client = mqtt
+            .client_auth
+            .iter()
+            .flat_map(|(certificate, key)| [certificate, key]);
+        for file in mqtt.password_file.iter().chain(&mqtt.ca_file).chain(client) {
+            ensure!(
+                file.exists(),
+                "a file that [mqtt] names, {}, does not exist",
+                file.display()
+            );
+        }
+    }
+    if let Some(web) = &config.web {
+        if let Some(passwords) = &web.password_file {
+            Users::new(passwords.clone()).verify()?;
+        }
+        if let Some((certificate, key)) = &web.tls {
+            Certificate::load(certificate, key)?;
+        }
+    }
+    if let Some(key) = config
+        .assistant
+        .as_ref()
+        .and_then(|it| it.key_file.as_ref())
+    {
+        ensure!(
+            key.exists(),
+            "the file that [assistant] names, {}, does not exist",
+            key.display()
+        );
+    }
+    if let Some(notify) = &config.notify {
+        for file in notify
+            .webhook_token_file
+            .iter()
+            .chain(&notify.webhook_ca_file)
+        {
+            ensure!(
+                file.exists(),
+                "a file that [notify] names, {}, does not exist",
+                file.display()
+            );
+        }
+        notes.extend(notify.command.first().and_then(|program| note_on(program)));
+    }
+    if let Some(Place::Rtu { device, .. }) = config.modbus.as_ref().map(|it| &it.place)
+        && !device.exists()
+    {
+        notes.push(format!(
+            "modbus.url: {} is not there; it is tried again and again",
+            device.display()
+        ));
+    }
+    let mut models = Models::new(config.models.clone());
+    for change in models.look() {
+        match change {
+            Change::Refused { model, reason, .. } => {
+                notes.push(format!("the model {model} is refused: {reason}"));
+            }
+            Change::Unreadable(cause) => notes.push(cause),
+            Change::Loaded { .. } => {}
+        }
+    }
+    Ok(notes)
 }
 
 /// What stands in the way of starting a program; it may still be installed.

@@ -11,6 +11,7 @@ mod check;
 mod demo;
 #[cfg(feature = "demo-broker")]
 mod demo_models;
+mod doctor;
 mod forecast;
 mod ingest;
 mod init;
@@ -67,6 +68,7 @@ enum Verb {
     Ingest(ingest::Ingest),
     Check(check::Check),
     Status(status::Status),
+    Doctor(doctor::Doctor),
     Forecast(forecast::ForecastVerb),
     Plan(plan::PlanVerb),
     Ask(ask::Ask),
@@ -109,6 +111,7 @@ pub fn main() -> ExitCode {
         Verb::Ingest(verb) => verb.run(),
         Verb::Check(verb) => verb.run(),
         Verb::Status(verb) => verb.run(),
+        Verb::Doctor(verb) => verb.run(),
         Verb::Forecast(verb) => verb.run(),
         Verb::Plan(verb) => verb.run(),
         Verb::Ask(verb) => verb.run(),

@@ -1,0 +1,337 @@
+//! `pumphouse doctor`: looks at everything a station depends on, and says what to do about what is not as it should be.
+
+use std::{
+    fs,
+    net::{TcpStream, ToSocketAddrs},
+    path::Path,
+    time::{Duration, SystemTime},
+};
+
+use anyhow::Context;
+use serde::Serialize;
+use serde_json::json;
+
+use super::{ConfigFile, check, print_json, print_text};
+use crate::{
+    clock::Clock,
+    config::Config,
+    modbus::Place,
+    store::{backups, view::View},
+};
+
+/// A newest row may be this much older than exports usually are, min.
+const SILENT_MIN: i64 = 5;
+/// A backup may be this old: one is made each night.
+const BACKUP_AGE_MAX: Duration = Duration::from_secs(36 * 3600);
+/// Days of room below which somebody should act.
+const ROOM_DAYS_MIN: u64 = 30;
+/// What waits may wait so long, min.
+const WAITING_MIN: i64 = 15;
+/// How long a server may take to answer.
+const ANSWER: Duration = Duration::from_secs(3);
+/// Files told that are not read on.
+const FILES_MAX: usize = 3;
+
+/// Look at everything the station depends on, and say what to do
+///
+/// Config, folders, the age of the data, the clock, the store as a whole, backups, disk, models, and whether the servers of the config
+/// can be reached. Nothing is changed. It ends with 1 when something needs a person.
+#[derive(clap::Args)]
+pub struct Doctor {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was found about one thing.
+#[derive(Debug, Serialize)]
+struct Finding {
+    /// What was looked at.
+    of: &'static str,
+    /// Whether it is as it should be.
+    is_fine: bool,
+    /// What was found.
+    found: String,
+    /// What to do about it.
+    remedy: Option<String>,
+}
+
+fn fine(of: &'static str, found: impl Into<String>) -> Finding {
+    Finding {
+        of,
+        is_fine: true,
+        found: found.into(),
+        remedy: None,
+    }
+}
+
+fn wrong(of: &'static str, found: impl Into<String>, remedy: impl Into<String>) -> Finding {
+    Finding {
+        is_fine: false,
+        remedy: Some(remedy.into()),
+        ..fine(of, found)
+    }
+}
+
+impl Doctor {
+    pub fn run(self) -> anyhow::Result<()> {
+        let config = self.config.load()?;
+        let mut found = files(&config);
+        found.extend(folders(&config));
+        match View::open(&config.store) {
+            Ok(view) => found.extend(store(&config, &view)?),
+            Err(_) => found.push(wrong(
+                "store",
+                format!("there is no store {} yet", config.store.display()),
+                "start the daemon (systemctl start pumphouse), or load the exports with pumphouse ingest",
+            )),
+        }
+        found.push(newest_backup(&config));
+        found.extend(servers(&config));
+        let wrong = found.iter().filter(|finding| !finding.is_fine).count();
+        if self.json {
+            print_json(&json!({ "site": config.site_id, "wrong": wrong, "findings": found }))?;
+        } else {
+            print_text(&told(&found))?;
+        }
+        anyhow::ensure!(
+            wrong == 0,
+            "{wrong} of {} things need a person",
+            found.len()
+        );
+        Ok(())
+    }
+}
+
+fn told(found: &[Finding]) -> String {
+    let lines = found.iter().map(|finding| {
+        let sign = if finding.is_fine { "ok" } else { "!!" };
+        let remedy = finding.remedy.as_ref();
+        let remedy = remedy.map_or(String::new(), |remedy| {
+            format!("                 → {remedy}\n")
+        });
+        format!("{sign}  {:<11}  {}\n{remedy}", finding.of, finding.found)
+    });
+    lines.collect()
+}
+
+/// What the config names.
+fn files(config: &Config) -> Vec<Finding> {
+    match check::look(config) {
+        Ok(notes) if notes.is_empty() => vec![fine("config", "all that it names is there")],
+        Ok(notes) => notes.into_iter().map(|note| fine("config", note)).collect(),
+        Err(error) => vec![wrong(
+            "config",
+            format!("{error:#}"),
+            "put the file there, or change the config; pumphouse check tells when it is right",
+        )],
+    }
+}
+
+/// The folders of the exports.
+fn folders(config: &Config) -> Vec<Finding> {
+    let places = config.historian.watch.iter();
+    let looked = places.map(|place| match fs::read_dir(place) {
+        Ok(entries) => fine(
+            "exports",
+            format!("{}: {} entries", place.display(), entries.count()),
+        ),
+        Err(_) if place.is_file() => fine("exports", place.display().to_string()),
+        Err(error) => wrong(
+            "exports",
+            format!("{}: {error}", place.display()),
+            "see that the share is mounted and that the user pumphouse may read it (id pumphouse; ls -l); the daemon goes on by itself",
+        ),
+    });
+    looked.collect()
+}
+
+/// The store and what it knows of the rest.
+fn store(config: &Config, view: &View) -> anyhow::Result<Vec<Finding>> {
+    let mut found = vec![match backups::verify(&config.store) {
+        Ok(sound) => fine("store", format!("sound, {} rows", sound.rows)),
+        Err(error) => wrong(
+            "store",
+            format!("{error:#}"),
+            "restart the daemon: it sets the damaged file aside and mends the store from the newest good backup and the exports",
+        ),
+    }];
+    found.push(age(config, view)?);
+    let held = view.files_held(FILES_MAX)?;
+    found.extend(held.into_iter().map(|(file, reason)| {
+        wrong(
+            "exports",
+            format!("{file}: {reason}"),
+            "set what the reason asks for in [historian], and reload (systemctl reload pumphouse)",
+        )
+    }));
+    let disk = view.outlook(&config.store)?;
+    let room = format!(
+        "{:.1} GB free, room for {} days",
+        disk.free_bytes as f64 / 1e9,
+        disk.days_left
+    );
+    found.push(if disk.reserve_bytes < config.reserve_bytes {
+        wrong(
+            "disk",
+            format!("{room}; the reserve is used up"),
+            "make room on this disk: old logs, old backups (storage.backups_kept), or a larger disk",
+        )
+    } else if disk.days_left < ROOM_DAYS_MIN {
+        wrong("disk", room, "plan for a larger disk")
+    } else {
+        fine("disk", room)
+    });
+    found.extend(deliveries(config, view)?);
+    Ok(found)
+}
+
+fn age(config: &Config, view: &View) -> anyhow::Result<Finding> {
+    let Some((newest, local)) = view.newest_row()? else {
+        return Ok(wrong(
+            "data",
+            "no row yet",
+            "see that exports lie in the watched folders, and what pumphouse status says of them",
+        ));
+    };
+    let age_min = Clock::Wall.minute() - newest;
+    Ok(if age_min < 0 {
+        wrong(
+            "clock",
+            format!(
+                "this machine's clock is {} min behind the newest row",
+                -age_min
+            ),
+            "set the clock, and have it kept (timedatectl set-ntp true); until then nothing that depends on it happens",
+        )
+    } else if age_min > config.historian.delivery_delay_min + SILENT_MIN {
+        wrong(
+            "data",
+            format!("the newest row, {local}, is {age_min} min old"),
+            "see whether the historian logs and its export reaches the watched folder; or give the daemon the PLC as a fallback ([modbus])",
+        )
+    } else {
+        fine(
+            "data",
+            format!("the newest row, {local}, is {age_min} min old"),
+        )
+    })
+}
+
+/// What waits, and what is refused.
+fn deliveries(config: &Config, view: &View) -> anyhow::Result<Vec<Finding>> {
+    let now_s = Clock::Wall.now_s();
+    let mut found = Vec::new();
+    if config.mqtt.is_some() {
+        let waits_min = view.oldest_message()?.map_or(0, |ts| (now_s - ts) / 60);
+        found.push(if waits_min > WAITING_MIN {
+            wrong(
+                "broker",
+                format!("messages have been waiting for {waits_min} min"),
+                "see what the log says of the broker (journalctl -u pumphouse); nothing is lost meanwhile",
+            )
+        } else {
+            fine("broker", "nothing waits for long")
+        });
+    }
+    if config.central.is_some() {
+        let central = view.central(&config.store, now_s)?;
+        let rows = format!("{} rows wait", central.rows_waiting);
+        found.push(match central.trouble {
+            Some(trouble) => wrong(
+                "central",
+                format!("{rows}: {trouble}"),
+                "put right what the reason says, here or at the central office; rows are kept until it takes them",
+            ),
+            None => fine("central", rows),
+        });
+        if central.refused > 0 {
+            found.push(wrong(
+                "central",
+                format!("{} rows are refused for good", central.refused),
+                "table central_refused has each with the server's reason; pumphouse resync sends them again",
+            ));
+        }
+    }
+    if config.notify.is_some() {
+        let calls = view.calls(now_s)?;
+        found.push(match calls.trouble {
+            Some(trouble) => wrong(
+                "calls",
+                trouble,
+                "pumphouse notify test shows what the hook answers",
+            ),
+            None => fine("calls", format!("{} given up so far", calls.given_up)),
+        });
+    }
+    Ok(found)
+}
+
+fn newest_backup(config: &Config) -> Finding {
+    const REMEDY: &str =
+        "systemctl enable --now pumphouse-backup.timer, or run pumphouse backup now";
+    let folder = &config.backups.folder;
+    let Some(newest) = backups::list(folder).into_iter().next() else {
+        return wrong(
+            "backup",
+            format!("there is none in {}", folder.display()),
+            REMEDY,
+        );
+    };
+    let age = age_of(&newest).unwrap_or_default();
+    let text = format!("{}, {} h old", newest.display(), age.as_secs() / 3600);
+    if age > BACKUP_AGE_MAX {
+        wrong("backup", text, REMEDY)
+    } else {
+        fine("backup", text)
+    }
+}
+
+fn age_of(path: &Path) -> anyhow::Result<Duration> {
+    let changed = path.metadata()?.modified()?;
+    SystemTime::now()
+        .duration_since(changed)
+        .context("it is of the future")
+}
+
+/// Whether the servers of the config answer at all.
+fn servers(config: &Config) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if let Some(mqtt) = &config.mqtt {
+        found.push(reach("broker", &mqtt.host, mqtt.port));
+    }
+    if let Some(modbus) = &config.modbus {
+        match &modbus.place {
+            Place::Tcp { host, port } => found.push(reach("PLC", host, *port)),
+            Place::Rtu { device, .. } => found.push(match device.exists() {
+                true => fine("PLC", format!("{} is there", device.display())),
+                false => wrong(
+                    "PLC",
+                    format!("{} is not there", device.display()),
+                    "plug the serial adapter in, and give the unit its device in a drop-in (DeviceAllow, group dialout)",
+                ),
+            }),
+        }
+    }
+    found
+}
+
+fn reach(of: &'static str, host: &str, port: u16) -> Finding {
+    let found = (host, port)
+        .to_socket_addrs()
+        .and_then(|mut addresses| {
+            let address = addresses.next();
+            address.ok_or_else(|| std::io::Error::other("the name has no address"))
+        })
+        .and_then(|address| TcpStream::connect_timeout(&address, ANSWER));
+    match found {
+        Ok(_) => fine(of, format!("{host}:{port} answers")),
+        Err(error) => wrong(
+            of,
+            format!("{host}:{port}: {error}"),
+            "see that it runs, that the network and its firewall let this box through, and that the address is right",
+        ),
+    }
+}
