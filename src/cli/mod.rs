@@ -12,6 +12,7 @@ mod demo;
 #[cfg(feature = "demo-broker")]
 mod demo_models;
 mod doctor;
+mod export;
 mod forecast;
 mod ingest;
 mod init;
@@ -72,6 +73,7 @@ enum Verb {
     Forecast(forecast::ForecastVerb),
     Plan(plan::PlanVerb),
     Ask(ask::Ask),
+    Export(export::Export),
     Models(models::ModelsVerb),
     Modbus(modbus::ModbusVerb),
     Rules(rules::Rules),
@@ -115,6 +117,7 @@ pub fn main() -> ExitCode {
         Verb::Forecast(verb) => verb.run(),
         Verb::Plan(verb) => verb.run(),
         Verb::Ask(verb) => verb.run(),
+        Verb::Export(verb) => verb.run(),
         Verb::Models(verb) => verb.run(),
         Verb::Modbus(verb) => verb.run(),
         Verb::Rules(verb) => verb.run(),

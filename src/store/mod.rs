@@ -10,6 +10,7 @@ pub mod calls;
 pub mod changes;
 #[cfg(test)]
 mod cursor_model;
+pub mod export;
 mod files;
 pub mod journal;
 pub mod kpis;
