@@ -79,7 +79,12 @@ impl Fields {
         self.buffer.clear();
         self.buffer.extend_from_slice(line);
         self.ends.clear();
-        self.ends.extend(memchr::memchr_iter(sign, line));
+        // Fields are short: looking at each byte is quicker than to search for the next sign.
+        for (at, &byte) in line.iter().enumerate() {
+            if byte == sign {
+                self.ends.push(at);
+            }
+        }
         self.ends.push(line.len());
     }
 
@@ -155,15 +160,18 @@ impl Fields {
 /// Without blanks and NUL padding at the ends.
 pub fn trim(bytes: &[u8]) -> &[u8] {
     let is_padding = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0;
-    let from = bytes
-        .iter()
-        .position(|byte| !is_padding(byte))
-        .unwrap_or(bytes.len());
-    let to = bytes
-        .iter()
-        .rposition(|byte| !is_padding(byte))
-        .map_or(from, |last| last + 1);
-    &bytes[from..to]
+    let mut rest = bytes;
+    while let [first, inner @ ..] = rest
+        && is_padding(first)
+    {
+        rest = inner;
+    }
+    while let [inner @ .., last] = rest
+        && is_padding(last)
+    {
+        rest = inner;
+    }
+    rest
 }
 
 #[cfg(test)]

@@ -207,6 +207,16 @@ impl TagMap {
         self.small[index as usize] = slot as u8;
     }
 
+    /// An index means no tag of the station.
+    pub fn forget(&mut self, index: u64) {
+        self.large.remove(&index);
+        if index < SMALL_INDEXES
+            && let Some(slot) = self.small.get_mut(index as usize)
+        {
+            *slot = UNMAPPED;
+        }
+    }
+
     /// The slot of an index.
     pub fn slot(&self, index: u64) -> Option<usize> {
         let slot = match self.small.get(index as usize) {

@@ -19,6 +19,8 @@ pub struct TagNames {
     indexes: TagMap,
     /// Name by index, from a tag table; it stands above the config.
     table: Option<BTreeMap<u64, String>>,
+    /// Slot by index, from the same.
+    of_table: TagMap,
 }
 
 /// A name as it is compared: small, without blanks at its ends.
@@ -44,6 +46,7 @@ impl TagNames {
             named,
             indexes,
             table: None,
+            of_table: TagMap::default(),
         }
     }
 
@@ -63,10 +66,7 @@ impl TagNames {
 
     /// The slot of an index.
     pub fn slot_of_index(&self, index: u64) -> Option<usize> {
-        match &self.table {
-            Some(table) => table.get(&index).and_then(|name| self.slot_of_name(name)),
-            None => self.indexes.slot(index),
-        }
+        self.meant().slot(index)
     }
 
     /// The slot of an index or a name as it is written.
@@ -83,13 +83,20 @@ impl TagNames {
         self.table.is_some() || self.indexes.mapped() > 0
     }
 
-    /// The indexes as the fast path asks for them; `None` where a tag table says what they mean.
-    pub fn plain_indexes(&self) -> Option<&TagMap> {
-        self.table.is_none().then_some(&self.indexes)
+    /// What indexes mean here.
+    fn meant(&self) -> &TagMap {
+        match self.table {
+            Some(_) => &self.of_table,
+            None => &self.indexes,
+        }
     }
 
     /// Takes an entry of a tag table; from the first one on, only the table counts.
     pub fn insert(&mut self, index: u64, name: &str) {
+        match self.slot_of_name(name.trim()) {
+            Some(slot) => self.of_table.insert(index, slot),
+            None => self.of_table.forget(index),
+        }
         self.table
             .get_or_insert_default()
             .insert(index, name.trim().to_owned());

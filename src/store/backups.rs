@@ -21,6 +21,8 @@ use super::{
 const NAME: (&str, &str) = ("pumphouse-", ".db");
 /// Room that a backup leaves on its disk: it must not be what stops the daemon, bytes.
 const ROOM_LEFT_BYTES: u64 = 256 << 20;
+/// Bytes read at once.
+const READ_BYTES: usize = 1 << 20;
 
 /// A store that was found sound.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -248,6 +250,11 @@ pub fn heal(store: &Path, backups: &Path, now_s: i64) -> anyhow::Result<Option<H
 
 /// What is wrong with a store's file, if anything is.
 fn damage_of(store: &Path) -> anyhow::Result<Option<String>> {
+    // The check goes through the file in the order of its trees; read once from front to back, it is at hand.
+    let mut file = std::io::BufReader::with_capacity(READ_BYTES, File::open(store)?);
+    if let Err(error) = std::io::copy(&mut file, &mut std::io::sink()) {
+        return Ok(Some(format!("it cannot be read: {error}")));
+    }
     let looked = Connection::open(store)
         .map_err(anyhow::Error::from)
         .and_then(|connection| check(&connection, "quick_check"));

@@ -310,8 +310,7 @@ impl Fold {
         if at == 22 || line.get(at) != Some(&b',') {
             return false;
         }
-        let indexes = self.tags.plain_indexes();
-        let Some(slot) = indexes.and_then(|indexes| indexes.slot(index)) else {
+        let Some(slot) = self.tags.slot_of_index(index) else {
             return false;
         };
         let Some(value) = plain_decimal(&line[at + 1..]) else {
