@@ -291,6 +291,20 @@ fn the_daemon_is_measured() {
     ] {
         assert!(of(positive) > 0.0, "{positive}");
     }
+    // The example's rules ask for figures that there are.
+    let rules = include_str!("../docs/prometheus-alerts.yml");
+    let words = rules.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let asked: Vec<_> = words.filter(|it| it.starts_with("pumphouse_")).collect();
+    assert!(asked.len() > 5);
+    for name in asked {
+        assert!(
+            metrics.contains(&format!(
+                "# TYPE {}",
+                name.trim_end_matches("_sum").trim_end_matches("_count")
+            )),
+            "{name}"
+        );
+    }
     // Each figure is explained once, before its values.
     let names: Vec<&str> = metrics
         .lines()
