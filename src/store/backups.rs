@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, bail, ensure};
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode};
 use serde::Serialize;
 
 use super::{
@@ -107,9 +107,9 @@ pub fn make(store: &Path, folder: &Path, now_s: i64) -> anyhow::Result<Sound> {
 
 /// One consistent state, without the store's gaps; whoever writes to the store is not held up.
 fn copy(store: &Path, part: &Path) -> anyhow::Result<()> {
-    let connection = Connection::open_with_flags(store, OpenFlags::SQLITE_OPEN_READ_ONLY)
-        .with_context(|| format!("cannot open the store {}", store.display()))?;
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    let connection = open_read_only(store)?;
+    // To SQLite, filling another file is writing.
+    connection.pragma_update(None, "query_only", "OFF")?;
     let into = part.to_str().context("the folder's name is not UTF-8")?;
     connection
         .execute("VACUUM INTO ?", [into])
@@ -136,7 +136,7 @@ pub fn list(folder: &Path) -> Vec<PathBuf> {
 
 /// Removes all but the newest `kept` backups; which went.
 pub fn prune(folder: &Path, kept: usize) -> anyhow::Result<Vec<PathBuf>> {
-    let old = list(folder).split_off(kept.min(list(folder).len()));
+    let old: Vec<PathBuf> = list(folder).into_iter().skip(kept).collect();
     for path in &old {
         fs::remove_file(path).with_context(|| format!("cannot remove {}", path.display()))?;
     }

@@ -14,7 +14,10 @@ use super::{Shared, access::Visitor, api::Problem, listen::Peer};
 use crate::{
     config::Config,
     measured::{COMMIT, FORECAST, PLAN, STEP, Timer},
-    store::view::{ForecastError, Table, View},
+    store::{
+        look::Look,
+        view::{ForecastError, NewestPlan, Table, View},
+    },
 };
 
 /// Answers with all figures.
@@ -29,8 +32,7 @@ pub async fn metrics(
         return Ok((StatusCode::UNAUTHORIZED, ask).into_response());
     }
     let (config, now_s) = (shared.config.clone(), shared.clock.now_s());
-    let told =
-        move |look: &mut crate::store::look::Look| page(&config, &look.open_counts()?, now_s);
+    let told = move |look: &mut Look| page(&config, &look.open_counts()?, now_s);
     let text = shared.looks.ask(told).await?;
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
     Ok((kind, text).into_response())
@@ -41,14 +43,20 @@ pub async fn metrics(
 struct Page(String);
 
 impl Page {
-    /// A figure: its name after `pumphouse_`, its kind, what it means, and a value for each set of labels.
-    fn put(&mut self, name: &str, kind: &str, means: &str, values: &[(&str, Option<f64>)]) {
+    /// Explains a figure; its name in full, which is after `pumphouse_` but for what every process has.
+    fn explain(&mut self, name: &str, kind: &str, means: &str) -> String {
         let name = match name.starts_with("process_") {
             true => name.to_owned(),
             false => format!("pumphouse_{name}"),
         };
         // Writing into a text does not fail.
         let _ = writeln!(self.0, "# HELP {name} {means}\n# TYPE {name} {kind}");
+        name
+    }
+
+    /// A figure: its name, its kind, what it means, and a value for each set of labels.
+    fn put(&mut self, name: &str, kind: &str, means: &str, values: &[(&str, Option<f64>)]) {
+        let name = self.explain(name, kind, means);
         for (labels, value) in values {
             let Some(value) = value else { continue };
             let _ = match labels {
@@ -63,12 +71,9 @@ impl Page {
     }
 
     fn timer(&mut self, name: &str, means: &str, timer: &Timer) {
+        let name = self.explain(name, "summary", means);
         let (count, seconds) = timer.total();
-        let _ = writeln!(
-            self.0,
-            "# HELP pumphouse_{name}_seconds {means}\n# TYPE pumphouse_{name}_seconds summary\n\
-             pumphouse_{name}_seconds_sum {seconds}\npumphouse_{name}_seconds_count {count}"
-        );
+        let _ = writeln!(self.0, "{name}_sum {seconds}\n{name}_count {count}");
     }
 }
 
@@ -100,10 +105,18 @@ fn page(config: &Config, open: &Value, now_s: i64) -> anyhow::Result<String> {
         ],
     );
     deliveries(&mut page, &view, config, now_s)?;
-    page.timer("step", "Writing a step into the open transaction.", &STEP);
-    page.timer("commit", "A commit, until it is on the disk.", &COMMIT);
-    page.timer("forecast", "A minute's forecasts.", &FORECAST);
-    page.timer("plan", "A schedule.", &PLAN);
+    page.timer(
+        "step_seconds",
+        "Writing a step into the open transaction.",
+        &STEP,
+    );
+    page.timer(
+        "commit_seconds",
+        "A commit, until it is on the disk.",
+        &COMMIT,
+    );
+    page.timer("forecast_seconds", "A minute's forecasts.", &FORECAST);
+    page.timer("plan_seconds", "A schedule.", &PLAN);
     alarms(&mut page, open);
     let errors = view.forecast_errors()?;
     let labels: Vec<String> = errors
@@ -129,8 +142,7 @@ fn page(config: &Config, open: &Value, now_s: i64) -> anyhow::Result<String> {
         &of(|it| it.naive),
     );
     let plan = view.newest_plan()?;
-    let pct =
-        |value: fn(&crate::store::view::NewestPlan) -> Option<f64>| plan.as_ref().and_then(value);
+    let pct = |value: fn(&NewestPlan) -> Option<f64>| plan.as_ref().and_then(value);
     page.gauge(
         "plan_savings_percent",
         "What the newest schedule saves of the cost beside the station's own control.",
