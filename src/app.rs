@@ -1,13 +1,12 @@
 //! The daemon: wires the parts, owns the loop and the shutdown. The only module that knows all the others.
 //!
 //! One thread takes the plant's data: scan, read, derive, commit, tick. The async side has the signals, the broker and
-//! the watchdog, which is fed only while that loop gets on.
+//! the watchdog, which is fed only while all parts get on.
 
 use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     },
     time::{Duration, Instant},
@@ -44,11 +43,17 @@ use crate::{
         writer::{Handle, Writer},
     },
     sync::Centre,
+    watchdog::{self, ALARM, INGEST, notify},
     web::Web,
 };
 
 /// How long the service manager waits for the check of a large store, s.
 const CHECK_S_MAX: u32 = 900;
+/// What the service manager is told of a daemon at work.
+const READY: [NotifyState<'static>; 2] = [
+    NotifyState::Ready,
+    NotifyState::Status("watching the exports"),
+];
 /// How long to wait before the store is tried again after a failure, s.
 const STORE_RETRY_S: u64 = 5;
 /// Between two looks whether the reserve can be made again.
@@ -129,7 +134,6 @@ struct Daemon {
     config: Config,
     clock: Clock,
     committed: watch::Receiver<u64>,
-    progress: Arc<AtomicU64>,
     commands: Sender<Command>,
     plant_loop: std::thread::JoinHandle<()>,
     ended: watch::Receiver<bool>,
@@ -171,7 +175,6 @@ impl Daemon {
             config.historian.delivery_delay_min,
         )?;
         let (commands, queue) = channel();
-        let progress = Arc::new(AtomicU64::new(0));
         let (ending, ended) = watch::channel(false);
         let plant_loop = PlantLoop {
             watch: open_watch(&config, &pipeline)?,
@@ -184,7 +187,6 @@ impl Daemon {
             holds_checked: 0,
             reserve_checked: Instant::now(),
             clock_trusted: true,
-            progress: progress.clone(),
             commands: commands.clone(),
         };
         let thread = std::thread::Builder::new()
@@ -200,7 +202,6 @@ impl Daemon {
             config,
             clock,
             committed,
-            progress,
             commands,
             plant_loop,
             ended,
@@ -211,17 +212,18 @@ impl Daemon {
     async fn serve(mut self, mut signals: Signals) -> anyhow::Result<()> {
         let mut ended = self.ended.clone();
         let mut carriers = self.carry();
-        let watchdog = tokio::spawn(feed_watchdog(self.progress.clone()));
-        notify(&[
-            NotifyState::Ready,
-            NotifyState::Status("watching the exports"),
-        ]);
+        let watchdog = tokio::spawn(watchdog::feed());
+        notify(&READY);
         loop {
             tokio::select! {
                 _ = signals.terminate.recv() => break,
                 _ = signals.interrupt.recv() => break,
                 _ = ended.wait_for(|&ended| ended) => break,
                 _ = signals.hang_up.recv() => {
+                    // By the time the service manager tells one reload from the next.
+                    if let Ok(now) = NotifyState::monotonic_usec_now() {
+                        notify(&[NotifyState::Reloading, now]);
+                    }
                     let before = self.config.clone();
                     self.reload();
                     let now = &self.config;
@@ -230,6 +232,7 @@ impl Daemon {
                         carriers.stop().await;
                         carriers = self.carry();
                     }
+                    notify(&READY);
                 }
             }
         }
@@ -489,28 +492,6 @@ fn call_plan(config: &Config, clock: Clock) -> Option<CallPlan> {
     })
 }
 
-fn notify(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        log::debug!(cause = error.to_string(); "the service manager cannot be told");
-    }
-}
-
-/// Feeds the service manager's watchdog while the plant's loop gets on.
-async fn feed_watchdog(progress: Arc<AtomicU64>) {
-    let Some(period) = sd_notify::watchdog_enabled() else {
-        return;
-    };
-    let mut seen = None;
-    loop {
-        let now = progress.load(Ordering::Relaxed);
-        if seen != Some(now) {
-            seen = Some(now);
-            notify(&[NotifyState::Watchdog]);
-        }
-        tokio::time::sleep(period / 4).await;
-    }
-}
-
 /// What the clock says, and how far to believe it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Time {
@@ -556,7 +537,6 @@ struct PlantLoop {
     takeover: Option<Takeover>,
     /// Minutes polled that are for the station and not committed yet.
     polled: Vec<Sample>,
-    progress: Arc<AtomicU64>,
     commands: Sender<Command>,
 }
 
@@ -589,6 +569,7 @@ fn open_watch(config: &Config, pipeline: &Pipeline) -> anyhow::Result<Watch> {
 
 impl PlantLoop {
     fn run(mut self, queue: &Receiver<Command>) {
+        let _running = (INGEST.begins(), ALARM.begins());
         self.listen();
         let mut failing = false;
         loop {
@@ -610,6 +591,8 @@ impl PlantLoop {
                     if !std::mem::replace(&mut failing, true) {
                         log::error!(cause = format!("{error:#}"); "what was read cannot be stored; trying again");
                     }
+                    // What cannot be stored is tried again; nothing hangs.
+                    ALARM.gets_on();
                     if !self.has_made_room() {
                         std::thread::sleep(Duration::from_secs(STORE_RETRY_S));
                     }
@@ -702,7 +685,7 @@ impl PlantLoop {
 
     /// Reads what is new, lets the clock pass, commits.
     fn pass(&mut self) -> anyhow::Result<Intake> {
-        self.progress.fetch_add(1, Ordering::Relaxed);
+        INGEST.gets_on();
         let mut intake = Intake::default();
         let mut exported = None;
         let (files, troubles) = self.watch.scan();
@@ -710,14 +693,11 @@ impl PlantLoop {
         for path in files {
             let time = self.time();
             let Self {
-                watch,
-                pipeline,
-                progress,
-                ..
+                watch, pipeline, ..
             } = self;
             let mut warned = false;
             let troubles = watch.read(&path, time.reading, |piece| {
-                progress.fetch_add(1, Ordering::Relaxed);
+                INGEST.gets_on();
                 exported = exported.max(piece.minutes.last().map(|records| records.minute));
                 if let Some(warning) = piece.record.tally.marker_warning(&piece.record.path)
                     && !std::mem::replace(&mut warned, true)
@@ -726,6 +706,7 @@ impl PlantLoop {
                 }
                 tell_file(&piece);
                 intake += pipeline.feed(piece, time.now)?;
+                ALARM.gets_on();
                 Ok(())
             })?;
             troubles.iter().for_each(tell);
@@ -740,6 +721,7 @@ impl PlantLoop {
                 .tick(now - self.config.historian.delivery_delay_min, now)?;
         }
         self.pipeline.commit()?;
+        ALARM.gets_on();
         self.polled.clear();
         if self.reserve_checked.elapsed() >= RESERVE_LOOK {
             self.reserve_checked = Instant::now();

@@ -56,3 +56,4 @@ mod measured;
 pub mod simulate;
 mod steps;
 pub mod tls;
+mod watchdog;

@@ -32,6 +32,7 @@ use crate::{
         states::states,
         writer::Handle,
     },
+    watchdog::{PUBLISH, SIGN_OF_LIFE},
 };
 use link::{Happening, Link, Message};
 use window::{Item, Window};
@@ -89,6 +90,7 @@ enum Ended {
 impl Publisher {
     /// Publishes until the daemon stops.
     pub async fn run(mut self) {
+        let _running = PUBLISH.begins();
         let started_at = utc_text(self.clock.minute());
         let (mut failures, mut backoff_s) = (0u32, 1);
         loop {
@@ -107,6 +109,7 @@ impl Publisher {
             }
             let wait = crate::clock::with_jitter(backoff_s);
             backoff_s = (backoff_s * 2).min(self.mqtt.retry_s_max);
+            PUBLISH.rests(wait);
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 _ = self.stopping.wait_for(|&stopping| stopping) => return,
@@ -188,6 +191,7 @@ impl Publisher {
         let mut look = true;
         let mut done = Vec::new();
         loop {
+            PUBLISH.gets_on();
             if window.is_done() {
                 acknowledged_at = tokio::time::Instant::now();
             }
@@ -240,6 +244,7 @@ impl Publisher {
                     continue;
                 }
                 _ = self.stopping.changed(), if !stopping => continue,
+                () = tokio::time::sleep(SIGN_OF_LIFE) => continue,
                 () = until(deadline) => {
                     log::warn!("the broker did not take everything in time; the rest waits in the store");
                     return Ok(());

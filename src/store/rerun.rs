@@ -25,6 +25,7 @@ use crate::{
         index_of, is_gap,
     },
     station::{Effects, Station},
+    watchdog::INGEST,
 };
 
 /// Rows read at once.
@@ -170,6 +171,7 @@ impl Store {
             let Some(newest) = page.last().map(|stored| stored.reading.minute) else {
                 break;
             };
+            INGEST.gets_on();
             for stored in &page {
                 self.run_again(plant, &mut station, stored, &mut effects)?;
                 rerun.take(&mut effects);

@@ -11,6 +11,7 @@ use sqlx::{
 use crate::{
     config::{CENTRAL_SILENCE_S_MAX, Central, read_secret},
     tls,
+    watchdog::SYNC,
 };
 
 /// How long a connect may take.
@@ -34,6 +35,7 @@ pub async fn answered<T, E: Into<anyhow::Error>>(
     answer: impl Future<Output = Result<T, E>>,
 ) -> anyhow::Result<T> {
     let silence_max = SESSION_SILENCE_MAX.try_get().unwrap_or(SILENCE_MAX);
+    SYNC.rests(silence_max);
     match tokio::time::timeout(silence_max, answer).await {
         Ok(answer) => answer.map_err(Into::into),
         Err(_) => bail!("no answer for {} s", silence_max.as_secs()),

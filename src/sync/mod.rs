@@ -44,6 +44,7 @@ use crate::{
         ranges::Ranges,
         writer::Handle,
     },
+    watchdog::SYNC,
 };
 pub use connect::connect;
 use connect::{answered, impatient};
@@ -109,6 +110,7 @@ impl Block {
 impl Centre {
     /// Sends until the daemon stops.
     pub async fn run(mut self) {
+        let _running = SYNC.begins();
         let mut stopping = self.stopping.clone();
         let central = self.central.clone();
         let (mut failures, mut backoff_s) = (0u32, 1);
@@ -142,6 +144,7 @@ impl Centre {
             }
             let wait = with_jitter(backoff_s);
             backoff_s = (backoff_s * 2).min(self.central.retry_s_max);
+            SYNC.rests(wait);
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 _ = stopping.wait_for(|&stopping| stopping) => return,
@@ -212,6 +215,7 @@ impl Centre {
         };
         let mut committed = self.committed.clone();
         loop {
+            SYNC.gets_on();
             committed.mark_unchanged();
             sending.drain(&mut connection).await?;
             served.store(true, Ordering::Relaxed);
@@ -321,6 +325,7 @@ impl Sending<'_> {
             layouts: self.layouts,
         };
         loop {
+            SYNC.gets_on();
             let mut reading = self.reading.lock().await;
             let Some(waiting) = self.next(&reading).await? else {
                 return Ok(());

@@ -259,23 +259,27 @@ fn the_service_manager_hears_of_readiness_and_of_every_bit_of_progress() {
         ("NOTIFY_SOCKET", socket.as_os_str()),
         ("WATCHDOG_USEC", OsStr::new("400000")),
     ]);
-    let mut heard = Vec::new();
-    while heard
-        .iter()
-        .filter(|said: &&String| said.contains("WATCHDOG=1"))
-        .count()
-        < 3
-    {
+    let hear = || {
         let mut buffer = [0; 512];
         let length = manager
             .recv(&mut buffer)
             .expect("the daemon goes on telling");
-        heard.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
+        String::from_utf8_lossy(&buffer[..length]).into_owned()
+    };
+    let hear_until = |what: &str| {
+        let mut said = hear();
+        while !said.contains(what) {
+            said = hear();
+        }
+        said
+    };
+    hear_until("READY=1");
+    for _ in 0..3 {
+        hear_until("WATCHDOG=1");
     }
-    assert!(
-        heard.iter().any(|said| said.contains("READY=1")),
-        "{heard:?}"
-    );
+    daemon.hang_up();
+    assert!(hear_until("RELOADING=1").contains("MONOTONIC_USEC="));
+    hear_until("READY=1");
     folder.wait_for_rows(tape.rows());
     assert_eq!(daemon.terminate(), Some(0));
 }
