@@ -75,7 +75,7 @@ const NEED_RESTART: [&str; 4] = [
 ];
 
 /// Keys whose values may hold a secret, in a path or an argument: they are not written into the log.
-const MAY_BE_SECRET: [&str; 2] = ["notify.webhook_url", "notify.command"];
+const MAY_BE_SECRET: [&str; 3] = ["notify.webhook_url", "notify.command", "central.url"];
 
 /// What the loop is told.
 enum Command {

@@ -41,7 +41,8 @@ fn the_readmes_commands_exist() {
     assert!(read(".ci/run").contains("tests/run"));
     for verb in [
         "demo", "run", "ingest", "check", "status", "rules", "alarms", "verify", "resync",
-        "central", "notify", "simulate", "forecast", "plan", "models", "ask", "password",
+        "central", "notify", "simulate", "forecast", "plan", "models", "ask", "password", "doctor",
+        "backup", "restore", "export", "manual",
     ] {
         let help = Command::new(env!("CARGO_BIN_EXE_pumphouse"))
             .args([verb, "--help"])

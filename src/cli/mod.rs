@@ -16,6 +16,7 @@ mod export;
 mod forecast;
 mod ingest;
 mod init;
+mod manual;
 mod modbus;
 mod models;
 mod notify;
@@ -86,6 +87,7 @@ enum Verb {
     Resync(verify::Resync),
     Central(central::CentralOffice),
     Simulate(simulate::Simulate),
+    Manual(manual::Manual),
 }
 
 /// The config file a verb works with.
@@ -130,6 +132,7 @@ pub fn main() -> ExitCode {
         Verb::Resync(verb) => verb.run(),
         Verb::Central(verb) => verb.run(),
         Verb::Simulate(verb) => verb.run(),
+        Verb::Manual(verb) => verb.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
