@@ -292,6 +292,19 @@ fn every_question_is_one_select_and_has_an_answer_without_data() {
     }
 }
 
+/// Half a question is what comes from whoever presses Enter too early; its last words may want others after them.
+#[test]
+fn a_question_cut_short_is_answered_or_refused() {
+    let context = context();
+    let whole = lines(include_str!("questions/answered.txt")).map(|(question, _)| question);
+    for question in whole.chain(["0o", "5 to", "from 3 until the"]) {
+        for (end, _) in question.char_indices() {
+            let _ = understand(&question[..end], &context);
+        }
+        let _ = understand(question, &context);
+    }
+}
+
 /// Words that questions are made of, and some that they are not.
 const SALAD: &[&str] = &[
     "which",
@@ -395,6 +408,9 @@ const SALAD: &[&str] = &[
     "until",
     "before",
     "after",
+    "from",
+    "to",
+    "about",
     "lowest",
     "highest",
     "min",

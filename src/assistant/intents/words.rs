@@ -62,9 +62,10 @@ impl Words {
         }
     }
 
-    /// The word before a place, whoever took it.
+    /// The word before a place, whoever took it; empty where there is none.
     pub(super) fn before(&self, place: usize) -> &str {
-        place.checked_sub(1).map_or("", |place| &self.stems[place])
+        let before = place.checked_sub(1).and_then(|place| self.stems.get(place));
+        before.map_or("", String::as_str)
     }
 
     /// The number at a place, in digits or as a word.
