@@ -73,6 +73,19 @@ pub fn config(answers: &Answers, findings: &Findings, folder: &Path) -> String {
         "1500.0".into(),
         "GUESS: G-04 tells when a day takes more",
     );
+    // What a service writes does not lie among the configs.
+    if folder.starts_with("/etc") {
+        set(
+            "path",
+            "\"/var/lib/pumphouse/pumphouse.db\"".into(),
+            "SQLite file, made when missing",
+        );
+        set(
+            "models",
+            "\"/var/lib/pumphouse/models\"".into(),
+            "folder of the models in use and those kept; without any, the day before is the forecast",
+        );
+    }
     // Relative paths count from the config's folder.
     let watch = std::path::absolute(&answers.exports).unwrap_or_else(|_| answers.exports.clone());
     let own = std::path::absolute(folder).unwrap_or_default();
@@ -93,7 +106,21 @@ pub fn config(answers: &Answers, findings: &Findings, folder: &Path) -> String {
             "of dates like 03/04/2025",
         );
     }
-    with_remarks(&text, findings)
+    with_remarks(&without(&text, "[mqtt]"), findings)
+}
+
+/// The text with a section commented out, up to the next empty line.
+fn without(text: &str, section: &str) -> String {
+    let mut is_within = false;
+    let lines = text.lines().map(|line| {
+        is_within = line.starts_with(section) || is_within && !line.is_empty();
+        if is_within && !line.starts_with('#') {
+            format!("# {line}\n")
+        } else {
+            format!("{line}\n")
+        }
+    });
+    lines.collect()
 }
 
 /// What was found of the formats and tags, as comments before their sections.
@@ -187,6 +214,12 @@ mod tests {
         for (value, rounded) in [(463.2, 470.0), (0.123, 0.13), (900.0, 900.0), (0.0, 1.0)] {
             assert!((rounded_up(value) - rounded).abs() < 1e-9, "{value}");
         }
+    }
+
+    #[test]
+    fn a_section_is_commented_out_and_no_other() {
+        let text = without("[a]\nb = 1\n# c = 2\n\n[d]\ne = 3\n", "[a]");
+        assert_eq!(text, "# [a]\n# b = 1\n# c = 2\n\n[d]\ne = 3\n");
     }
 
     #[test]
