@@ -33,9 +33,16 @@ impl Log for Ours {
     }
 
     fn log(&self, record: &Record<'_>) {
-        if self.enabled(record.metadata()) {
-            self.0.log(record);
+        if !self.enabled(record.metadata()) {
+            return;
         }
+        let mut keys = Keys(String::new());
+        // Writing into a text does not fail.
+        let _ = record.key_values().visit(&mut keys);
+        // The journal has the keys as fields, too, but shows those only to who asks for them.
+        let (builder, text) = (&mut record.to_builder(), record.args());
+        self.0
+            .log(&builder.args(format_args!("{text}{}", keys.0)).build());
     }
 
     fn flush(&self) {
@@ -51,10 +58,7 @@ impl Log for Stderr {
     }
 
     fn log(&self, record: &Record<'_>) {
-        let mut keys = Keys(String::new());
-        // Writing into a text does not fail.
-        let _ = record.key_values().visit(&mut keys);
-        eprintln!("{:5} {}{}", record.level(), record.args(), keys.0);
+        eprintln!("{:5} {}", record.level(), record.args());
     }
 
     fn flush(&self) {}
