@@ -40,6 +40,7 @@ use crate::{
         calls::CallPlan,
         operators::Now,
         reserve::Reserve,
+        retention::Kept,
         writer::{Handle, Writer},
     },
     sync::Centre,
@@ -56,8 +57,8 @@ const READY: [NotifyState<'static>; 2] = [
 ];
 /// How long to wait before the store is tried again after a failure, s.
 const STORE_RETRY_S: u64 = 5;
-/// Between two looks whether the reserve can be made again.
-const RESERVE_LOOK: Duration = Duration::from_secs(10);
+/// Between two looks at the room on the disk.
+const DISK_LOOK: Duration = Duration::from_secs(10);
 /// Rows in one pass from which a word about them is due.
 const ROWS_WORTH_A_WORD: u64 = 100;
 /// 2026-01-01, before which this version was not made: a clock that says less was not set.
@@ -185,7 +186,8 @@ impl Daemon {
             pipeline,
             clock,
             holds_checked: 0,
-            reserve_checked: Instant::now(),
+            disk_checked: Instant::now(),
+            kept: Kept::Everything,
             clock_trusted: true,
             commands: commands.clone(),
         };
@@ -531,7 +533,10 @@ struct PlantLoop {
     clock: Clock,
     /// The minute in which the ends of shelvings were looked at.
     holds_checked: i64,
-    reserve_checked: Instant,
+    /// When the room on the disk was looked at.
+    disk_checked: Instant,
+    /// What the budget of the disk came to then.
+    kept: Kept,
     clock_trusted: bool,
     /// Who feeds the station; `None` without a PLC in the config.
     takeover: Option<Takeover>,
@@ -576,8 +581,13 @@ impl PlantLoop {
             match self.pass() {
                 Ok(intake) => {
                     if intake.rows + intake.late >= ROWS_WORTH_A_WORD {
-                        let Intake { rows, late, alerts } = intake;
+                        let Intake {
+                            rows, late, alerts, ..
+                        } = intake;
                         log::info!(rows, late, alerts; "exports read");
+                    }
+                    if intake.gone > 0 {
+                        log::warn!(minutes = intake.gone; "minutes are older than what is kept, and passed over");
                     }
                     if std::mem::take(&mut failing) {
                         log::info!("the store can be written again");
@@ -723,18 +733,42 @@ impl PlantLoop {
         self.pipeline.commit()?;
         ALARM.gets_on();
         self.polled.clear();
-        if self.reserve_checked.elapsed() >= RESERVE_LOOK {
-            self.reserve_checked = Instant::now();
-            self.pipeline.writer().call(|store| {
-                store.keep_reserve();
-                Ok(())
-            })?;
+        if self.disk_checked.elapsed() >= DISK_LOOK {
+            self.disk_checked = Instant::now();
+            self.keep_disk()?;
         }
         if now != self.holds_checked && trusted {
             self.holds_checked = now;
             self.end_holds()?;
         }
         Ok(intake)
+    }
+
+    /// Makes the reserve again where it was given up, and purges what the disk has no room for.
+    fn keep_disk(&mut self) -> anyhow::Result<()> {
+        let (budget, has_office) = (self.config.budget, self.config.central.is_some());
+        let kept = self.pipeline.writer().call(move |store| {
+            store.keep_reserve();
+            store.keep_budget(&budget, has_office)
+        })?;
+        let has_changed = std::mem::replace(&mut self.kept, kept) != kept;
+        match kept {
+            Kept::Purged(minutes) => {
+                log::info!(minutes; "the oldest raw minutes are gone, to keep the disk's budget");
+            }
+            Kept::Newest if has_changed => {
+                log::warn!(
+                    "the disk's budget is exceeded, and the minutes that are left stay: make room on this disk"
+                );
+            }
+            Kept::Unsent if has_changed => {
+                log::warn!(
+                    "the disk's budget is exceeded, and the central office does not have the oldest minutes, so they stay"
+                );
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     /// Hears how new the exports are: when they are back, the PLC steps back.

@@ -32,6 +32,8 @@ pub struct Intake {
     pub rows: u64,
     /// Minutes that came late, or again.
     pub late: u64,
+    /// Those of them that are older than what is kept, and were passed over.
+    pub gone: u64,
     /// Alerts raised.
     pub alerts: u64,
 }
@@ -40,6 +42,7 @@ impl std::ops::AddAssign for Intake {
     fn add_assign(&mut self, more: Self) {
         self.rows += more.rows;
         self.late += more.late;
+        self.gone += more.gone;
         self.alerts += more.alerts;
     }
 }
@@ -123,11 +126,11 @@ impl Pipeline {
         let mut intake = Intake {
             rows: new.len() as u64,
             late: minutes.len() as u64,
-            alerts: 0,
+            ..Intake::default()
         };
         if !minutes.is_empty() {
             let plant = self.plant.clone();
-            station = self
+            (station, intake.gone) = self
                 .writer
                 .call(move |store| store.take_late(&plant, station, minutes, news_from))?;
         }
@@ -209,7 +212,7 @@ fn tell(effects: &Effects, news_from: Minute) {
                 value,
                 message,
             } => {
-                log::info!(rule, pump, severity = severity.name(), value, message = message.as_str(); "alert raised");
+                log::info!(rule, pump, severity = severity.name(), value, text = message.as_str(); "alert raised");
             }
             Kind::Resolved { raised } => {
                 log::info!(rule, pump, duration_min = transition.minute - raised; "alert resolved");

@@ -146,6 +146,13 @@ impl Station {
         }
     }
 
+    /// A station that has seen nothing but a level so high, raw.
+    pub fn reaching(plant: &Plant, level_max: f64) -> Self {
+        let mut station = Self::new(plant);
+        station.memory.level_max = level_max;
+        station
+    }
+
     /// The station as a checkpoint holds it; `None` when another version wrote it.
     pub fn restore(plant: &Plant, state: &[u8]) -> Option<Self> {
         let encoded = state.strip_prefix(&[LAYOUT])?;

@@ -238,7 +238,12 @@ impl Report {
         for (marker, count) in self.tallies.values().flat_map(|tally| &tally.discarded) {
             *discarded.entry(marker.clone()).or_insert(0) += count;
         }
-        let Intake { rows, late, alerts } = self.total;
+        let Intake {
+            rows,
+            late,
+            gone,
+            alerts,
+        } = self.total;
         let seconds = took.as_secs_f64();
         let rows_per_s = ((rows + late) as f64 / seconds.max(1e-9)).round();
         let warnings = self.warnings();
@@ -251,6 +256,7 @@ impl Report {
                 "records_rejected": rejected,
                 "rows_new": rows,
                 "minutes_late_or_again": late,
+                "minutes_older_than_kept": gone,
                 "alerts_raised": alerts,
                 "seconds": seconds,
                 "rows_per_s": rows_per_s,
@@ -291,6 +297,12 @@ impl Report {
             writeln!(
                 text,
                 "{late:>12}  minutes late or read again; what changed was derived once more"
+            )?;
+        }
+        if gone > 0 {
+            writeln!(
+                text,
+                "{gone:>12}  of them are older than what is kept, and were passed over"
             )?;
         }
         writeln!(text, "{alerts:>12}  alerts raised by new rows")?;

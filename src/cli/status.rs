@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{ConfigFile, print_json, print_text};
 use crate::{
-    calendar::{self, Calendar},
+    calendar::{self, Calendar, utc_text},
     clock::Clock,
     forecast::{
         manifest::Place,
@@ -94,6 +94,8 @@ impl Status {
                 "disk_free_bytes": disk.free_bytes,
                 "disk_days_left": disk.days_left,
                 "disk_reserve_bytes": disk.reserve_bytes,
+                "purged_rows": disk.settled.map_or(0, |settled| settled.purged_rows),
+                "settled_from": disk.settled.map(|settled| utc_text(settled.from)),
                 "central": central,
                 "mqtt": config.mqtt.as_ref().map(|_| json!({ "messages_waiting": waiting })),
                 "calls": calls,
@@ -254,6 +256,14 @@ fn describe_disk(disk: &Outlook, reserve_bytes: u64) -> String {
     );
     if disk.reserve_bytes < reserve_bytes {
         text.push_str("; the reserve is used up: make room on this disk");
+    }
+    if let Some(settled) = disk.settled {
+        let _ = write!(
+            text,
+            "; {} raw minutes from before {} are gone to keep the budget",
+            settled.purged_rows,
+            utc_text(settled.from)
+        );
     }
     text
 }

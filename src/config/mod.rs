@@ -30,12 +30,15 @@ pub use web::{Assistant, Dialect, Web};
 use crate::{
     plant::Plant,
     rules::{CATALOGUE, RuleBook, Severity},
+    store::retention::Budget,
     tags::PUMPS,
     tariff::Tariff,
 };
 
 /// Room kept on the disk where the config says nothing, MB: some three months of rows.
 const RESERVE_MB: i64 = 64;
+/// How full the store's disk may be before the oldest raw minutes go, %.
+const DISK_USED_MAX_PCT: f64 = 95.0;
 /// Backups kept, unless the config says otherwise: a week of nights.
 const BACKUPS_KEPT: i64 = 7;
 /// The tank's volume where the config says nothing, m³.
@@ -56,6 +59,8 @@ pub struct Config {
     pub store: PathBuf,
     /// Room that is kept beside it, bytes; 0 for none.
     pub reserve_bytes: u64,
+    /// How much of the disk the store may take.
+    pub budget: Budget,
     /// Where backups of the store are kept.
     pub backups: Backups,
     /// Where the exports lie and how they are written.
@@ -198,6 +203,12 @@ fn believe(root: &Section<'_>, folder: &Path, text: &str) -> Config {
         kept: storage.whole_in("backups_kept", BACKUPS_KEPT, 1..=1000) as usize,
     };
     let reserve_mb = storage.whole_in("reserve_mb", RESERVE_MB, 0..=1_000_000) as u64;
+    let budget = Budget {
+        store_bytes: storage
+            .number("budget_gb")
+            .map(|_| (storage.number_in("budget_gb", 0.01, 0.01..=1e6) * 1e9) as u64),
+        disk_used_max_pct: storage.number_in("disk_used_max_pct", DISK_USED_MAX_PCT, 50.0..=99.0),
+    };
     storage.finish();
 
     let historian = historian::historian(root, folder, &mut notes);
@@ -216,6 +227,7 @@ fn believe(root: &Section<'_>, folder: &Path, text: &str) -> Config {
         plant: Arc::new(plant),
         store,
         reserve_bytes: reserve_mb << 20,
+        budget,
         backups,
         historian,
         modbus,

@@ -26,6 +26,7 @@ pub mod ranges;
 mod readings;
 mod rerun;
 pub mod reserve;
+pub mod retention;
 pub mod runs;
 pub mod savings;
 pub mod sessions;
@@ -71,6 +72,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/sqlite/0005_savings.sql")),
     M::up(include_str!("../../migrations/sqlite/0006_dashboard.sql")),
     M::up(include_str!("../../migrations/sqlite/0007_sources.sql")),
+    M::up(include_str!("../../migrations/sqlite/0008_retention.sql")),
 ];
 
 /// The store, open for writing.
@@ -185,6 +187,12 @@ impl Store {
         ensure!(
             id == APPLICATION_ID || tables == 0,
             "{} is a database, but not one of pumphouse",
+            path.display()
+        );
+        let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        ensure!(
+            version <= MIGRATIONS.len() as i64,
+            "{} was made by a newer pumphouse; install that again, or restore a backup made before",
             path.display()
         );
         connection.pragma_update(None, "application_id", APPLICATION_ID)?;

@@ -17,9 +17,10 @@ use super::{
     changes::{self, Keyed, Synced},
     open_read_only,
     ranges::Ranges,
+    retention::settled,
     session_ids,
 };
-use crate::calendar::{Day, date_text, day_of};
+use crate::calendar::{Day, Minute, date_text, day_of};
 
 /// Entries of the change log read at once.
 const ENTRIES_READ: usize = 500;
@@ -227,6 +228,14 @@ impl Snapshot {
             Ok((row.get(0)?, row.get::<_, i64>(1)? as u64))
         })?;
         Ok(dates.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The oldest minute that is here, where older ones are gone to keep the disk's budget. The office keeps those.
+    pub fn purged_before(&self) -> anyhow::Result<Option<Minute>> {
+        Ok(match settled(&self.0)? {
+            Some(_) => changes::held(&self.0, Synced::Readings)?.map(|(first, _)| first / 60),
+            None => None,
+        })
     }
 
     /// Calls `take` with the rows of a table of one date, in the order of their natural keys.

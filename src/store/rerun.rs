@@ -115,27 +115,32 @@ impl Store {
         Ok(station)
     }
 
-    /// Merges late records and derives once more what they touch. Takes and gives back the station.
+    /// Merges late records and derives once more what they touch. Takes and gives back the station. Those from before what is
+    /// kept are passed over; how many.
     pub fn take_late(
         &mut self,
         plant: &Plant,
         station: Station,
         records: Vec<MinuteRecords>,
         news_from: Minute,
-    ) -> anyhow::Result<Station> {
+    ) -> anyhow::Result<(Station, u64)> {
         self.begin()?;
+        let settled = self.settled_from()?;
+        let gone = records.partition_point(|records| records.minute < settled);
         let mut calendar = Calendar::new(plant.zone.clone());
         let late: Vec<_> = records
             .into_iter()
+            .skip(gone)
             .map(|records| {
                 let local = calendar.local(records.minute).minute;
                 (records, local)
             })
             .collect();
-        match self.merge_late(&late)? {
-            Some((first, last)) => self.rerun(plant, first, last, Some(station), news_from),
-            None => Ok(station),
-        }
+        let station = match self.merge_late(&late)? {
+            Some((first, last)) => self.rerun(plant, first, last, Some(station), news_from)?,
+            None => station,
+        };
+        Ok((station, gone as u64))
     }
 
     fn rerun(
@@ -151,7 +156,10 @@ impl Store {
         let restored = self.checkpoint_before(first)?.and_then(|checkpoint| {
             Station::restore(plant, &checkpoint.state).map(|station| (checkpoint.before, station))
         });
-        let (start, mut station) = restored.unwrap_or_else(|| (Minute::MIN, Station::new(plant)));
+        let (start, mut station) = match restored {
+            Some(restored) => restored,
+            None => self.start_over(plant)?,
+        };
         let told = self.told_since(start)?;
         let told_ids: BTreeSet<_> = told.iter().copied().collect();
         station.remember_told(told);

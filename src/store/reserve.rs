@@ -13,6 +13,8 @@ use rustix::{
     io::Errno,
 };
 
+use super::retention::{Settled, settled};
+
 /// The reserve is made when the disk has room for it so many times over: it must not be what fills the disk.
 const ROOM_TIMES: u64 = 4;
 /// Below this, an I/O error counts as one of a full disk, bytes.
@@ -140,6 +142,8 @@ pub struct Outlook {
     pub reserve_bytes: u64,
     /// The store with its write-ahead log, bytes.
     pub store_bytes: u64,
+    /// What has gone to keep the budget.
+    pub settled: Option<Settled>,
 }
 
 /// How long the disk of a store still holds what comes.
@@ -166,6 +170,7 @@ pub fn outlook(store: &Path, connection: Option<&Connection>) -> anyhow::Result<
         days_left: (free_bytes as f64 / bytes_a_day.max(1.0)) as u64,
         reserve_bytes: size(&path(store)),
         store_bytes,
+        settled: connection.and_then(|connection| settled(connection).ok().flatten()),
     })
 }
 

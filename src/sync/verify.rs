@@ -98,8 +98,17 @@ impl Ends<'_> {
             refused: snapshot.refused()?,
             ..Verdict::default()
         };
+        let purged = snapshot.purged_before()?.map(|minute| {
+            let local = calendar.local(minute).minute;
+            local.div_euclid(DAY_MIN)
+        });
         for layout in layouts.values() {
             let table = layout.table;
+            let days = match purged {
+                // The day of the oldest minute may have lost some.
+                Some(day) if table == Synced::Readings => (days.0.max(day + 1), days.1),
+                _ => days,
+            };
             let there = self.there(layout, days).await?;
             let here = snapshot.dates(table, days)?;
             let dates: BTreeSet<&String> = here.keys().chain(there.keys()).collect();

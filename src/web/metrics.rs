@@ -174,6 +174,11 @@ fn page(config: &Config, open: &Value, now_s: i64) -> anyhow::Result<String> {
         "Days until the disk is full.",
         Some(disk.days_left as f64),
     );
+    page.gauge(
+        "purged_rows",
+        "Raw minutes that are gone to keep the disk's budget.",
+        Some(disk.settled.map_or(0, |settled| settled.purged_rows) as f64),
+    );
     process(&mut page);
     Ok(page.0)
 }

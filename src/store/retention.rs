@@ -1,0 +1,226 @@
+//! How long raw minutes stay: for as long as the disk's budget allows. Beyond it the oldest go, a day at a time; alerts, sessions,
+//! hours, days, forecasts and plans that were made of them stay for ever.
+//!
+//! *Invariants.* No minute goes that the central office has yet to take, and none of the newest [`KEPT_MIN`]. What stays begins at
+//! a checkpoint, so that every minute of it can be derived once more. A minute from before that is not taken in again: with its
+//! neighbours gone it would be derived otherwise than it was.
+
+use std::{io, path::Path};
+
+use rusqlite::{Connection, OptionalExtension, params};
+use rustix::fs::statvfs;
+
+use super::{Store, changes::Synced};
+use crate::{
+    calendar::{DAY_MIN, Minute},
+    plant::Plant,
+    station::{Effects, Station},
+};
+
+/// The newest minutes, which never go: a season of what forecasts, advice and savings are learnt from.
+pub const KEPT_MIN: i64 = 90 * DAY_MIN;
+/// How far back anything reaches that is derived from minutes, with room: a day's health looks at the weeks before it.
+const REACH_MIN: i64 = 35 * DAY_MIN;
+/// Pages given back to the disk at once: some milliseconds.
+const PAGES_AT_ONCE: u32 = 2000;
+/// Rows read at once.
+const PAGE_ROWS: usize = 512;
+
+/// How much of the disk the store may take.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Budget {
+    /// The most that the store may take, bytes; `None` where only the disk's size limits it.
+    pub store_bytes: Option<u64>,
+    /// The most of the disk that may be in use, whoever uses it, %.
+    pub disk_used_max_pct: f64,
+}
+
+/// Where the store stands with its budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// Within.
+    Everything,
+    /// So many of the oldest minutes went.
+    Purged(u64),
+    /// Beyond, and nothing may go: the rest is too new.
+    Newest,
+    /// Beyond, and nothing may go: the central office does not have the oldest minutes.
+    Unsent,
+}
+
+/// What has gone so far.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settled {
+    /// From this minute on, everything is there and can be derived once more.
+    pub from: Minute,
+    /// Minutes that went.
+    pub purged_rows: u64,
+    level_max: Option<f64>,
+}
+
+/// What has gone so far; `None` for nothing.
+pub fn settled(connection: &Connection) -> rusqlite::Result<Option<Settled>> {
+    connection
+        .prepare_cached("SELECT settled_ts, purged_rows, level_max FROM retention")?
+        .query_row([], |row| {
+            Ok(Settled {
+                from: row.get::<_, i64>(0)? / 60,
+                purged_rows: row.get::<_, i64>(1)? as u64,
+                level_max: row.get(2)?,
+            })
+        })
+        .optional()
+}
+
+/// How much of a disk is in use, as `df` has it, %.
+fn disk_used_pct(store: &Path) -> io::Result<f64> {
+    let folder = store
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let disk = statvfs(folder.unwrap_or(Path::new(".")))?;
+    let used = (disk.f_blocks - disk.f_bfree) as f64;
+    Ok(100.0 * used / (used + disk.f_bavail as f64).max(1.0))
+}
+
+impl Store {
+    /// Looks whether the store keeps its budget; if not, the oldest day of minutes goes, and its room back to the disk. Nothing
+    /// may be waiting for a commit. `has_office` says whether there is a central office to wait for.
+    pub fn keep_budget(&mut self, budget: &Budget, has_office: bool) -> anyhow::Result<Kept> {
+        if !self.is_beyond(budget)? {
+            return Ok(Kept::Everything);
+        }
+        self.begin()?;
+        let kept = self.purge_oldest(has_office)?;
+        let mut vacuum = self
+            .connection
+            .prepare(&format!("PRAGMA incremental_vacuum({PAGES_AT_ONCE})"))?;
+        let mut pages = vacuum.query([])?;
+        while pages.next()?.is_some() {}
+        drop(pages);
+        drop(vacuum);
+        self.commit()?;
+        // The file shrinks only by this. It waits for nobody: where somebody still reads, the next one does it.
+        self.connection
+            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
+        Ok(kept)
+    }
+
+    fn is_beyond(&self, budget: &Budget) -> anyhow::Result<bool> {
+        let number = |pragma: &str| {
+            let sql = format!("PRAGMA {pragma}");
+            self.connection
+                .query_row(&sql, [], |row| row.get::<_, i64>(0))
+        };
+        let pages = number("page_count")? - number("freelist_count")?;
+        let store_bytes = (pages * number("page_size")?) as u64;
+        if budget.store_bytes.is_some_and(|most| store_bytes > most) {
+            return Ok(true);
+        }
+        let path = self.connection.path().unwrap_or_default().to_owned();
+        Ok(disk_used_pct(Path::new(&path))? > budget.disk_used_max_pct)
+    }
+
+    fn purge_oldest(&mut self, has_office: bool) -> anyhow::Result<Kept> {
+        let ends: (Option<i64>, Option<i64>) = self.connection.query_row(
+            "SELECT (SELECT min(ts) FROM readings_wide), (SELECT max(ts) FROM readings_wide)",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        let (Some(oldest), Some(newest)) = ends else {
+            return Ok(Kept::Newest);
+        };
+        let end: Option<i64> = self.connection.query_row(
+            "SELECT min(before_ts) FROM checkpoints WHERE before_ts >= ?",
+            [oldest + DAY_MIN * 60],
+            |row| row.get(0),
+        )?;
+        let Some(end) = end.filter(|end| *end <= newest - KEPT_MIN * 60) else {
+            return Ok(Kept::Newest);
+        };
+        if has_office {
+            self.changes.flush(&self.connection)?;
+            let is_unsent: bool = self.connection.query_row(
+                "SELECT EXISTS (SELECT 1 FROM changes WHERE tbl = ? AND first < ? \
+                 AND seq > (SELECT acked FROM central_sync))",
+                params![Synced::Readings.name(), end],
+                |row| row.get(0),
+            )?;
+            if is_unsent {
+                return Ok(Kept::Unsent);
+            }
+        }
+        let level_max: Option<f64> = self.connection.query_row(
+            "SELECT max(hlt101_output) FROM readings_wide WHERE ts < ? AND hlt_pct IS NOT NULL",
+            [end],
+            |row| row.get(0),
+        )?;
+        let rows = self
+            .connection
+            .execute("DELETE FROM readings_wide WHERE ts < ?", [end])? as u64;
+        self.connection
+            .execute("DELETE FROM reading_stamps WHERE ts < ?", [end])?;
+        self.connection
+            .execute("DELETE FROM checkpoints WHERE before_ts < ?", [end])?;
+        let before = settled(&self.connection)?;
+        let settled_from = before.map_or(end, |before| end.max(before.from * 60));
+        self.connection.execute(
+            "INSERT OR REPLACE INTO retention (id, settled_ts, purged_rows, level_max) VALUES (1, ?, ?, ?)",
+            params![
+                settled_from,
+                (before.map_or(0, |before| before.purged_rows) + rows) as i64,
+                before
+                    .and_then(|before| before.level_max)
+                    .into_iter()
+                    .chain(level_max)
+                    .reduce(f64::max)
+            ],
+        )?;
+        Ok(Kept::Purged(rows))
+    }
+
+    /// The station as what is left of the minutes makes it, and the minute from which it can be believed as much as if all were
+    /// there; what lies before that stands as it is. Without anything purged that is the beginning.
+    pub(super) fn start_over(&mut self, plant: &Plant) -> anyhow::Result<(Minute, Station)> {
+        let Some(settled) = settled(&self.connection)? else {
+            return Ok((Minute::MIN, Station::new(plant)));
+        };
+        let mut station = Station::reaching(plant, settled.level_max.unwrap_or(0.0));
+        let mut effects = Effects::default();
+        let mut from = settled.from;
+        loop {
+            let page = self.page(from, PAGE_ROWS)?;
+            for stored in &page {
+                station.row(plant, &stored.reading, &mut effects);
+                let checkpoint = effects
+                    .checkpoints
+                    .iter()
+                    .find(|checkpoint| checkpoint.before >= settled.from + REACH_MIN);
+                if let Some(checkpoint) = checkpoint {
+                    let before = checkpoint.before;
+                    let restored = Station::restore(plant, &checkpoint.state);
+                    self.write_checkpoints(std::slice::from_ref(checkpoint))?;
+                    self.settle_from(before)?;
+                    return Ok((before, restored.unwrap_or(station)));
+                }
+                effects = Effects::default();
+            }
+            match page.last() {
+                Some(last) => from = last.reading.minute + 1,
+                None => break,
+            }
+        }
+        self.settle_from(from)?;
+        Ok((from, station))
+    }
+
+    fn settle_from(&self, minute: Minute) -> anyhow::Result<()> {
+        self.connection
+            .execute("UPDATE retention SET settled_ts = ?", [minute * 60])?;
+        Ok(())
+    }
+
+    /// The minute before which none is taken in again.
+    pub(super) fn settled_from(&self) -> anyhow::Result<Minute> {
+        Ok(settled(&self.connection)?.map_or(Minute::MIN, |settled| settled.from))
+    }
+}

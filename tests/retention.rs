@@ -1,0 +1,255 @@
+//! Raw minutes that go to keep the disk's budget: what was made of them stays, here and at a real central office, and what comes
+//! late or is derived once more comes out as if they were still there.
+
+mod common;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use common::{
+    expected::open,
+    gateway::Gateway,
+    postgres::Postgres,
+    station::Daemon,
+    tables::{Tables, assert_same},
+    tape::{self, File},
+    waiting::until,
+};
+use jiff::{
+    ToSpan,
+    civil::{Date, date},
+};
+use pumphouse::{
+    calendar::DAY_MIN,
+    config::Config,
+    store::{
+        Store,
+        retention::{Budget, KEPT_MIN, Kept},
+    },
+};
+use tempfile::TempDir;
+
+const START: Date = date(2025, 1, 6);
+/// Some days more than what always stays.
+const DAYS: u32 = (KEPT_MIN / DAY_MIN) as u32 + 6;
+const DATABASE: &str = "plant";
+/// Less than any store takes.
+const NOTHING: Budget = Budget {
+    store_bytes: Some(1),
+    disk_used_max_pct: 100.0,
+};
+
+/// A station's folder, with its config and its exports.
+struct Place {
+    folder: TempDir,
+    config: Config,
+}
+
+impl Place {
+    fn new(files: &[File], more: &str) -> Self {
+        let folder = TempDir::with_prefix("pumphouse-retention-").expect("a folder");
+        let text = format!("{}{more}", tape::config_text("Europe/Berlin"));
+        fs::write(folder.path().join("pumphouse.toml"), text).expect("written");
+        let config = Config::load(&folder.path().join("pumphouse.toml"));
+        let config = config.unwrap_or_else(|faults| panic!("the config has faults: {faults}"));
+        tape::write(&folder.path().join("exports"), files);
+        Self { folder, config }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn gateway(&self) -> Gateway<'_> {
+        Gateway::open(&self.config, tape::after(START, DAYS))
+    }
+
+    fn ingest(&self, files: &[File]) {
+        let paths = tape::write(&self.path("given"), files);
+        let mut gateway = self.gateway();
+        gateway.ingest(&paths);
+        gateway.stop();
+    }
+
+    /// Purges for as long as anything goes; how many minutes went, and why no more.
+    fn purge(&self, has_office: bool) -> (u64, Kept) {
+        let mut store = Store::open(&self.config.store, None).expect("the store opens");
+        let (mut gone, mut longest) = (0, Duration::ZERO);
+        loop {
+            let began = Instant::now();
+            let kept = store.keep_budget(&NOTHING, has_office);
+            longest = longest.max(began.elapsed());
+            match kept.expect("it is kept") {
+                Kept::Purged(minutes) => gone += minutes,
+                kept => {
+                    println!("a day takes up to {longest:?}");
+                    return (gone, kept);
+                }
+            }
+        }
+    }
+
+    fn number(&self, sql: &str) -> i64 {
+        let number = open(&self.config.store).query_row(sql, [], |row| row.get(0));
+        number.unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    /// The tables, without raw minutes from before `from_ts`.
+    fn tables(&self, from_ts: i64) -> Tables {
+        let mut tables = Tables::of(&self.config.store);
+        let readings = tables.0.get_mut("readings_wide").expect("the minutes");
+        readings
+            .rows
+            .retain(|ts, _| ts.parse::<i64>().expect("a time") >= from_ts);
+        tables.0.remove("ingest_rejects");
+        tables
+    }
+
+    fn bytes(&self) -> u64 {
+        fs::metadata(&self.config.store).expect("the store").len()
+    }
+}
+
+/// Takes the minutes between ten and eleven out of a day; the file without, and the minutes by themselves.
+fn hour_apart((name, bytes): &File) -> (File, File) {
+    let is_late = |line: &&[u8]| line.get(11..13) == Some(b"10");
+    let lines = || bytes.split_inclusive(|&byte| byte == b'\n');
+    let late: Vec<u8> = lines()
+        .take(1)
+        .chain(lines().filter(is_late))
+        .flatten()
+        .copied()
+        .collect();
+    let rest: Vec<u8> = lines()
+        .filter(|line| !is_late(line))
+        .flatten()
+        .copied()
+        .collect();
+    ((name.clone(), rest), (format!("late-{name}"), late))
+}
+
+#[test]
+fn what_was_made_of_minutes_that_went_stays_and_the_rest_is_derived_as_before() {
+    let mut files = tape::faulty_tape(11, START, DAYS);
+    let (early, kept) = (2, DAYS as usize - 3);
+    let (without, gone_late) = hour_apart(&files[early]);
+    files[early] = without;
+    let (without, late) = hour_apart(&files[kept]);
+    files[kept] = without;
+
+    let whole = Place::new(&[], "");
+    whole.ingest(&files);
+    let purged = Place::new(&[], "");
+    fs::copy(&whole.config.store, &purged.config.store).expect("copied");
+    let rows = purged.number("SELECT count(*) FROM readings_wide");
+
+    assert_eq!(purged.purge(true), (0, Kept::Unsent), "no office has them");
+    let before = purged.bytes();
+    let (gone, kept) = purged.purge(false);
+    assert_eq!(kept, Kept::Newest);
+    let days_gone = gone as i64 / DAY_MIN;
+    assert!((5..=6).contains(&days_gone), "{gone} minutes went");
+    assert_eq!(
+        purged.number("SELECT count(*) FROM readings_wide"),
+        rows - gone as i64
+    );
+    assert_eq!(purged.number("PRAGMA freelist_count"), 0);
+    assert!(
+        purged.bytes() < before - gone * 200,
+        "{} of {before}",
+        purged.bytes()
+    );
+    let from = purged.number("SELECT min(ts) FROM readings_wide");
+    assert_same("after the purge", &purged.tables(from), &whole.tables(from));
+
+    // One comes that is gone, one that is kept.
+    whole.ingest(&[late.clone()]);
+    purged.ingest(&[gone_late, late]);
+    assert_eq!(purged.number("SELECT min(ts) FROM readings_wide"), from);
+    assert_same(
+        "after late minutes",
+        &purged.tables(from),
+        &whole.tables(from),
+    );
+
+    // Another version reads the store: all is derived once more, as far as that can be.
+    for place in [&whole, &purged] {
+        let store = rusqlite::Connection::open(&place.config.store).expect("the store");
+        let sql = "UPDATE checkpoints SET state = CAST(x'00' || substr(state, 2) AS BLOB)";
+        store.execute(sql, []).expect("written");
+        drop(store);
+        let gateway = place.gateway();
+        gateway.commit();
+        gateway.stop();
+    }
+    assert_same(
+        "after another version",
+        &purged.tables(from),
+        &whole.tables(from),
+    );
+    assert!(purged.number("SELECT count(*) FROM checkpoints") > 100);
+    assert_eq!(
+        open(&purged.config.store).query_row("PRAGMA integrity_check", [], |row| row.get(0)),
+        Ok("ok".to_owned())
+    );
+}
+
+#[test]
+fn the_central_office_keeps_what_goes_here() {
+    let server = Postgres::start_for_bulk();
+    server.create_database(DATABASE);
+    let files = tape::tape(5, START, DAYS, pumphouse::simulate::FaultScript::default());
+    let place = Place::new(
+        &files,
+        &format!(
+            "[central]\nurl = \"postgres://tape@127.0.0.1:{}/{DATABASE}\"\npassword_file = \"password\"\n",
+            server.port()
+        ),
+    );
+    fs::write(place.path("password"), "secret of the tape\n").expect("written");
+    server.admit(DATABASE, "tape", place.folder.path(), "password");
+    let verb = |arguments: &[&str]| {
+        let config = place.path("pumphouse.toml");
+        let arguments = [arguments, &["--config", config.to_str().expect("plain")]].concat();
+        let output = common::binary::run(place.folder.path(), &arguments);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        (
+            output.status.success(),
+            text + &String::from_utf8_lossy(&output.stderr),
+        )
+    };
+    let there = || server.sql(DATABASE, "SELECT count(*) FROM pumphouse.readings_wide");
+    let (first, last) = (
+        "2025-01-06",
+        START.saturating_add(i64::from(DAYS - 1).days()).to_string(),
+    );
+
+    let log = place.path("daemon.log");
+    let mut daemon = Daemon::start(&place.path("pumphouse.toml"), Path::new(&log), &[]);
+    until("the newest minute is there", || {
+        let sql = format!(
+            "SELECT count(*) FROM pumphouse.readings_wide WHERE timestamp = '{last} 23:59:00'"
+        );
+        (server.sql(DATABASE, &sql) == "1").then_some(())
+    });
+    until("both ends are the same", || {
+        verb(&["verify"]).0.then_some(())
+    });
+    let rows = there();
+    daemon.terminate();
+
+    let (gone, kept) = place.purge(true);
+    assert_eq!(kept, Kept::Newest);
+    assert!(gone > 0);
+    let (is_same, told) = verb(&["verify"]);
+    assert!(is_same, "{told}");
+    let (is_fine, told) = verb(&["resync", "--from", first, "--to", "2025-01-20"]);
+    assert!(is_fine, "{told}");
+    assert_eq!(there(), rows);
+    let (_, status) = verb(&["status"]);
+    let expected = format!("{gone} raw minutes from before ");
+    assert!(status.contains(&expected), "{status}");
+}
