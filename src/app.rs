@@ -33,6 +33,7 @@ use crate::{
     notify::{Caller, Hook, hooks},
     pipeline::{Intake, Pipeline},
     publish::{self, HomeAssistant, Publisher, sparkplug::Node},
+    quality::worker::Judge,
     schedule::{scene::Setting, worker::Planner},
     store::{
         Store,
@@ -275,6 +276,15 @@ impl Daemon {
             told,
         };
         tasks.push(("forecast", tokio::spawn(forecaster.run())));
+        let judge = Judge {
+            plant: config.plant.clone(),
+            store: config.store.clone(),
+            handle: self.handle.clone(),
+            committed: self.committed.clone(),
+            stopping: stopping.clone(),
+            clock: self.clock,
+        };
+        tasks.push(("quality", tokio::spawn(judge.run())));
         let (advised, advice) = watch::channel(None);
         let planner = Planner {
             setting: Setting::of(config),

@@ -11,7 +11,7 @@
 //! hands what comes of it to the store, and `app` starts and stops it all.
 //!
 //! *Invariants.*
-//! - `derive`, `rules`, `rollups`, `station`, `row`, `plant`, `tariff`, `assistant::intents` and `schedule` but its worker are pure: no I/O, no clock, no randomness.
+//! - `derive`, `rules`, `rollups`, `station`, `row`, `plant`, `tariff`, `assistant::intents`, and `quality` and `schedule` but their workers are pure: no I/O, no clock, no randomness.
 //! - A row is stored before anything about it leaves the box, and its file's position is stored with it.
 //! - Evaluating a minute twice changes nothing: the tables are a function of the set of records.
 //! - Only `store` speaks SQLite, only `sync` PostgreSQL, only `publish` MQTT, only `modbus` Modbus, only `notify` calls people, only `web` serves them.
@@ -34,6 +34,7 @@ pub mod modbus;
 pub mod notify;
 pub mod pipeline;
 pub mod publish;
+pub mod quality;
 pub mod rollups;
 pub mod rules;
 pub mod schedule;

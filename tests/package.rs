@@ -17,7 +17,6 @@ use common::{
     waiting::{until, within},
 };
 use rustix::process::geteuid;
-use serde_json::Value;
 use tempfile::TempDir;
 
 /// The most that the package may weigh, bytes.
@@ -269,7 +268,7 @@ fn config(folder: &Folder, broker: u16) -> String {
 fn wait_for_alert(panel: &Panel, alarm: &str, state: &str) {
     let topic = format!("pumphouse/v1/case/alerts/{alarm}");
     panel.wait_for(&format!("{alarm} {state}"), |message| {
-        (message.topic == topic && message.json()["state"] == Value::from(state)).then_some(())
+        (message.topic == topic && message.json()["state"] == state).then_some(())
     });
 }
 

@@ -22,6 +22,7 @@ mod models;
 mod notify;
 mod password;
 mod plan;
+mod quality;
 pub use simulate::simulated_config;
 mod rules;
 mod run;
@@ -79,6 +80,7 @@ enum Verb {
     Modbus(modbus::ModbusVerb),
     Rules(rules::Rules),
     Alarms(alarms::Alarms),
+    Quality(quality::Quality),
     Backup(backup::Backup),
     Restore(backup::Restore),
     Notify(notify::Notify),
@@ -124,6 +126,7 @@ pub fn main() -> ExitCode {
         Verb::Modbus(verb) => verb.run(),
         Verb::Rules(verb) => verb.run(),
         Verb::Alarms(verb) => verb.run(),
+        Verb::Quality(verb) => verb.run(),
         Verb::Backup(verb) => verb.run(),
         Verb::Restore(verb) => verb.run(),
         Verb::Notify(verb) => verb.run(),

@@ -13,6 +13,7 @@ use crate::{
         manifest::Place,
         models::{InUse, Models},
     },
+    quality::DayQuality,
     store::{
         reserve::Outlook,
         view::{Calls, Central, NewestPlan, Table, View},
@@ -63,6 +64,7 @@ impl Status {
         let held = view.held_alarms()?;
         let suppressed = view.suppressed(SUPPRESSED_MAX)?;
         let disk = view.outlook(&config.store)?;
+        let quality = view.newest_quality()?;
         let central = match &config.central {
             Some(_) => Some(view.central(&config.store, Clock::Wall.now_s())?),
             None => None,
@@ -105,6 +107,7 @@ impl Status {
                     "trouble": in_use.as_ref().map_or_else(|why| Some(why.clone()), |it| it.instead.clone()),
                 })).collect::<Vec<_>>(),
                 "advice": plan,
+                "quality": quality,
                 "open_alerts": open,
                 "held_alarms": held,
                 "suppressed_min": suppressed,
@@ -166,6 +169,7 @@ impl Status {
         }
         describe_models(&models, &mut text)?;
         writeln!(text, "advice   {}", describe_plan(plan.as_ref()))?;
+        writeln!(text, "quality  {}", describe_quality(quality.as_ref()))?;
         let disk = describe_disk(&disk, config.reserve_bytes);
         writeln!(text, "disk     {disk}")?;
         writeln!(text, "alerts   {} open", open.len())?;
@@ -244,6 +248,23 @@ fn describe_plan(plan: Option<&NewestPlan>) -> String {
     }
     if let Some(pct) = plan.gap_pct {
         text += &format!("; at most {pct:.2} % better is possible");
+    }
+    text
+}
+
+fn describe_quality(quality: Option<&DayQuality>) -> String {
+    let Some(day) = quality else {
+        return "no day has been judged yet".into();
+    };
+    let (date, rows_pct) = (&day.date, day.rows_pct);
+    let mut text = format!("{date}: {rows_pct:.1} % of the minutes");
+    match day.findings.as_slice() {
+        [] => text.push_str(", and all instruments agree"),
+        [one] => text = format!("{text}; {one}"),
+        [first, more @ ..] => {
+            let more = more.len();
+            text = format!("{text}; {first}; and {more} more: pumphouse quality");
+        }
     }
     text
 }

@@ -21,6 +21,7 @@ pub mod outbox;
 mod outbox_model;
 pub mod outgoing;
 pub mod predictions;
+pub mod quality;
 pub mod question;
 pub mod ranges;
 mod readings;
@@ -73,6 +74,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/sqlite/0006_dashboard.sql")),
     M::up(include_str!("../../migrations/sqlite/0007_sources.sql")),
     M::up(include_str!("../../migrations/sqlite/0008_retention.sql")),
+    M::up(include_str!("../../migrations/sqlite/0009_quality.sql")),
 ];
 
 /// The store, open for writing.

@@ -8,12 +8,14 @@ use super::{
     changes::waiting_since,
     open_read_only,
     outgoing::Snapshot,
+    quality::verdicts,
     reserve::{Outlook, outlook},
     states::holds,
 };
 use crate::{
     calendar::{Minute, utc_text},
     historian::lines::{NOT_READ_ON, UNREAD},
+    quality::DayQuality,
     rules::{index_of, register::REGISTER},
 };
 
@@ -338,6 +340,11 @@ impl View {
     /// How long the disk still holds what comes.
     pub fn outlook(&self, path: &Path) -> anyhow::Result<Outlook> {
         outlook(path, Some(&self.connection))
+    }
+
+    /// What the data of the last judged day are worth.
+    pub fn newest_quality(&self) -> anyhow::Result<Option<DayQuality>> {
+        Ok(verdicts(&self.connection, 1)?.pop())
     }
 
     /// Minutes of designed suppression in the last days with any: date, rule, minutes; newest first.

@@ -1,0 +1,146 @@
+//! What the days' data are worth: a row a closed day in `data_quality`.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::Store;
+use crate::{
+    calendar::{Calendar, Day, date_text},
+    plant::Plant,
+    quality::{Beside, DayMinute, DayQuality, judge},
+    tags::PUMPS,
+};
+
+/// Days whose median says what is usual, and how many of them it takes.
+const USUAL_DAYS: i64 = 28;
+const USUAL_DAYS_MIN: usize = 7;
+
+/// Days of a range, newest first, that have rows and either no verdict or one of fewer or more rows. Their least lag, if they have
+/// a verdict.
+pub fn unjudged(
+    connection: &Connection,
+    calendar: &mut Calendar,
+    days: std::ops::Range<Day>,
+) -> anyhow::Result<Vec<(Day, Option<i64>)>> {
+    let mut unjudged = Vec::new();
+    for day in days.rev() {
+        let minutes = calendar.minutes_of(day);
+        let rows: i64 = connection
+            .prepare_cached("SELECT count(*) FROM readings_wide WHERE ts >= ? AND ts < ?")?
+            .query_row([minutes.start * 60, minutes.end * 60], |row| row.get(0))?;
+        let verdict: Option<(i64, Option<i64>)> = connection
+            .prepare_cached("SELECT rows, arrival_lag_s FROM data_quality WHERE date = ?")?
+            .query_row([date_text(day)], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        match verdict {
+            None if rows > 0 => unjudged.push((day, None)),
+            // Fewer are what was purged; the verdict of all of them stands.
+            Some((judged, lag_s)) if rows > judged => unjudged.push((day, lag_s)),
+            _ => {}
+        }
+    }
+    Ok(unjudged)
+}
+
+/// The newest verdicts, oldest first.
+pub fn verdicts(connection: &Connection, days: usize) -> anyhow::Result<Vec<DayQuality>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT date, rows, rows_pct, values_pct, impossible_min, level_frozen_min, flow_frozen_min, level_per_flow, \
+         day_total_pct, plc_clock_min, arrival_lag_s, findings, p1_runtime_diff_min, p2_runtime_diff_min, \
+         p3_runtime_diff_min, p4_runtime_diff_min, p5_runtime_diff_min, p6_runtime_diff_min \
+         FROM data_quality ORDER BY date DESC LIMIT ?",
+    )?;
+    let verdicts = statement.query_map([days as i64], |row| {
+        let mut runtime_diff_min = [None; PUMPS];
+        for (pump, diff) in runtime_diff_min.iter_mut().enumerate() {
+            *diff = row.get(12 + pump)?;
+        }
+        let findings: String = row.get(11)?;
+        Ok(DayQuality {
+            date: row.get(0)?,
+            rows: row.get::<_, i64>(1)? as usize,
+            rows_pct: row.get(2)?,
+            values_pct: row.get(3)?,
+            impossible_min: row.get(4)?,
+            level_frozen_min: row.get(5)?,
+            flow_frozen_min: row.get(6)?,
+            level_per_flow: row.get(7)?,
+            day_total_pct: row.get(8)?,
+            plc_clock_min: row.get(9)?,
+            arrival_lag_s: row.get(10)?,
+            runtime_diff_min,
+            // Written by us; whoever has written something else in there finds it as one sentence.
+            findings: serde_json::from_str(&findings).unwrap_or_else(|_| vec![findings]),
+        })
+    })?;
+    let mut verdicts: Vec<_> = verdicts.collect::<rusqlite::Result<_>>()?;
+    verdicts.reverse();
+    Ok(verdicts)
+}
+
+/// How the level usually followed the flow in the weeks before a day.
+fn usual_level_per_flow(connection: &Connection, day: Day) -> anyhow::Result<Option<f64>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT level_per_flow FROM data_quality WHERE date >= ? AND date < ? AND level_per_flow IS NOT NULL ORDER BY 1",
+    )?;
+    let ratios = statement.query_map([date_text(day - USUAL_DAYS), date_text(day)], |row| {
+        row.get(0)
+    })?;
+    let ratios: Vec<f64> = ratios.collect::<rusqlite::Result<_>>()?;
+    Ok((ratios.len() >= USUAL_DAYS_MIN).then(|| ratios[ratios.len() / 2]))
+}
+
+impl Store {
+    /// Judges a day and keeps the verdict.
+    pub fn judge_day(
+        &mut self,
+        plant: &Plant,
+        day: Day,
+        arrival_lag_s: Option<i64>,
+    ) -> anyhow::Result<DayQuality> {
+        let mut calendar = Calendar::new(plant.zone.clone());
+        let span = calendar.minutes_of(day);
+        let length = (span.end - span.start) as usize;
+        let stored = self.page(span.start, length)?;
+        let minutes: Vec<_> = stored
+            .into_iter()
+            .map(|stored| stored.reading)
+            .take_while(|reading| reading.minute < span.end)
+            .map(|reading| DayMinute {
+                local: calendar.local(reading.minute).minute,
+                values: reading.values,
+            })
+            .collect();
+        let beside = Beside {
+            minutes: length,
+            arrival_lag_s,
+            usual_level_per_flow: usual_level_per_flow(&self.connection, day)?,
+        };
+        let verdict = judge(plant, &date_text(day), &minutes, beside);
+        let [p1, p2, p3, p4, p5, p6] = verdict.runtime_diff_min;
+        self.connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO data_quality VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            )?
+            .execute(params![
+                verdict.date,
+                verdict.rows as i64,
+                verdict.rows_pct,
+                verdict.values_pct,
+                verdict.impossible_min,
+                verdict.level_frozen_min,
+                verdict.flow_frozen_min,
+                verdict.level_per_flow,
+                verdict.day_total_pct,
+                verdict.plc_clock_min,
+                verdict.arrival_lag_s,
+                p1,
+                p2,
+                p3,
+                p4,
+                p5,
+                p6,
+                serde_json::to_string(&verdict.findings)?,
+            ])?;
+        Ok(verdict)
+    }
+}

@@ -1,0 +1,64 @@
+//! What the days' data are worth, by the daemon: judged when they are over, and again when late rows have come.
+
+mod common;
+
+use std::fs;
+
+use common::{station::Folder, waiting::until};
+use serde_json::Value;
+
+fn report(folder: &Folder) -> Vec<Value> {
+    let (is_fine, text) = folder.verb(&["quality", "--json"]);
+    assert!(is_fine, "{text}");
+    serde_json::from_str(&text).expect("a report")
+}
+
+#[test]
+fn days_are_judged_and_judged_again_when_late_rows_come() {
+    let folder = Folder::new("quality");
+    folder.configure("");
+    folder.simulate(4);
+    let mut files: Vec<_> = fs::read_dir(folder.exports())
+        .expect("the exports")
+        .map(|entry| entry.expect("a file").path())
+        .collect();
+    files.sort();
+    let whole = fs::read(&files[1]).expect("a day");
+    let half = whole.len() / 2;
+    let half = half
+        + whole[half..]
+            .iter()
+            .position(|&byte| byte == b'\n')
+            .expect("a line")
+        + 1;
+    fs::write(&files[1], &whole[..half]).expect("written");
+
+    let mut daemon = folder.run();
+    folder.wait_until_read();
+    let judged = |days: usize| {
+        let report = report(&folder);
+        (report.len() == days).then_some(report)
+    };
+    let before = until("all days are judged", || judged(4));
+    let day = &before[1];
+    assert_eq!(day["date"], "2025-03-02");
+    assert!(day["rows"].as_i64().expect("rows") < 800, "{day}");
+    let (_, text) = folder.verb(&["quality"]);
+    assert!(text.contains("of 1440 minutes have no row"), "{text}");
+    let (_, status) = folder.verb(&["status"]);
+    assert!(status.contains("quality  2025-03-04: "), "{status}");
+
+    daemon.terminate();
+    fs::write(&files[1], &whole).expect("written");
+    // The next look is in an hour, or at the next start.
+    let mut daemon = folder.run();
+    folder.wait_until_read();
+    daemon.terminate();
+    let _daemon = folder.run();
+    let rows = until("the day is judged again", || {
+        let rows = report(&folder)[1]["rows"].as_i64();
+        rows.filter(|rows| *rows > 1300)
+    });
+    let kept = folder.query("SELECT count(*) FROM readings_wide WHERE date = '2025-03-02'");
+    assert_eq!(rows.to_string(), kept);
+}
