@@ -166,7 +166,7 @@ fn what_was_made_of_minutes_that_went_stays_and_the_rest_is_derived_as_before() 
     assert_same("after the purge", &purged.tables(from), &whole.tables(from));
 
     // One comes that is gone, one that is kept.
-    whole.ingest(&[late.clone()]);
+    whole.ingest(std::slice::from_ref(&late));
     purged.ingest(&[gone_late, late]);
     assert_eq!(purged.number("SELECT min(ts) FROM readings_wide"), from);
     assert_same(
