@@ -2,9 +2,19 @@
 
 mod common;
 
-use std::{fs, process::Command};
+use std::{
+    fs::{self, File},
+    process::Command,
+};
 
-use common::station::Folder;
+use common::{
+    expected::open,
+    station::{Folder, cell},
+};
+use parquet::{
+    file::reader::{FileReader, SerializedFileReader},
+    record::Field,
+};
 
 fn export(folder: &Folder, arguments: &[&str]) -> (bool, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_pumphouse"))
@@ -20,6 +30,71 @@ fn export(folder: &Folder, arguments: &[&str]) -> (bool, String, String) {
         text(output.stdout),
         text(output.stderr),
     )
+}
+
+/// A cell as the query in [`Folder::query`] shows it.
+fn shown(field: &Field) -> String {
+    match field {
+        Field::Null => String::new(),
+        Field::Long(value) => value.to_string(),
+        Field::Double(value) => value.to_string(),
+        Field::Str(value) => value.clone(),
+        other => panic!("{other:?} is of no type that is written"),
+    }
+}
+
+#[test]
+fn parquet_has_the_types_and_the_values_of_the_table() {
+    let folder = Folder::new("parquet");
+    folder.configure("");
+    folder.simulate(16);
+    let exports = folder.exports();
+    let (loaded, told) = folder.verb(&["ingest", exports.to_str().expect("a name")]);
+    assert!(loaded, "{told}");
+    for table in ["readings_wide", "alerts_log", "kpi_daily", "ingest_rejects"] {
+        let file = folder.store().with_file_name(format!("{table}.parquet"));
+        let out = file.to_str().expect("a plain name");
+        let arguments = ["--table", table, "--format", "parquet", "--out", out];
+        let (done, _, told) = export(&folder, &arguments);
+        assert!(done, "{told}");
+        let reader = SerializedFileReader::new(File::open(&file).expect("a file"));
+        let reader = reader.expect("it is Parquet");
+        let rows = reader.get_row_iter(None).expect("rows");
+        let mut lines: Vec<String> = Vec::new();
+        for row in rows {
+            let row = row.expect("a row");
+            let cells: Vec<_> = row
+                .get_column_iter()
+                .map(|(_, field)| shown(field))
+                .collect();
+            lines.push(cells.join("|"));
+        }
+        let store = open(&folder.store());
+        let mut statement = store
+            .prepare(&format!("SELECT * FROM {table}"))
+            .expect("a query");
+        let columns = statement.column_count();
+        let rows = statement.query_map([], |row| {
+            let cells = (0..columns).map(|column| Ok(cell(row.get_ref(column)?)));
+            Ok(cells.collect::<rusqlite::Result<Vec<_>>>()?.join("|"))
+        });
+        let mut expected: Vec<String> =
+            rows.expect("rows").map(|row| row.expect("a row")).collect();
+        lines.sort();
+        expected.sort();
+        assert!(!lines.is_empty(), "{table}");
+        assert!(
+            lines == expected,
+            "{table}: {:?} {:?}",
+            lines.first(),
+            expected.first()
+        );
+    }
+    let (done, _, told) = export(
+        &folder,
+        &["--table", "sqlite_schema", "--format", "parquet"],
+    );
+    assert!(!done && told.contains("there is no table"), "{told}");
 }
 
 #[test]

@@ -2,24 +2,24 @@
 
 use std::{
     fs::{self, File},
-    io::BufWriter,
+    io::{BufWriter, IsTerminal, Write},
     path::PathBuf,
 };
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::ConfigFile;
 use crate::{
     calendar::{date_text, day_of},
-    store::export::{self, Part},
+    store::export::{self, Part, Table},
 };
 
-/// Write a table as CSV, for spreadsheets
+/// Write a table as CSV, for spreadsheets, or Parquet, for notebooks
 ///
-/// Any table or view that questions can be asked of. Times are the plant's wall clock; what is not known is empty. Without --out it goes
-/// to standard output.
+/// Any table or view that questions can be asked of, the days' data quality, and what was rejected. Times are the plant's wall clock;
+/// what is not known is empty. Without --out it goes to standard output.
 #[derive(clap::Args)]
 pub struct Export {
     #[command(flatten)]
@@ -36,7 +36,7 @@ pub struct Export {
     /// How it is written
     #[arg(long, value_enum, default_value = "csv")]
     format: Format,
-    /// What stands between two columns; `;` for spreadsheets that have a decimal comma
+    /// What stands between two columns of CSV; `;` for spreadsheets that have a decimal comma
     #[arg(long, default_value = ",", value_parser = parse_delimiter)]
     delimiter: u8,
     /// The file, which must not be there yet
@@ -49,6 +49,8 @@ pub struct Export {
 enum Format {
     /// As RFC 4180 has it
     Csv,
+    /// Columns with types, compressed by Snappy
+    Parquet,
 }
 
 /// A date, or a minute of one.
@@ -105,20 +107,21 @@ impl Export {
             table: &self.table,
             from: from.as_deref(),
             until: until.as_deref(),
-            delimiter: self.delimiter,
         };
-        let Format::Csv = self.format;
+        let connection = export::open(&config.store)?;
+        let mut table = Table::open(&connection, part)?;
         let Some(path) = &self.out else {
-            let mut out = BufWriter::new(std::io::stdout().lock());
-            export::write(&config.store, &part, &mut out, || {})?;
+            ensure!(
+                matches!(self.format, Format::Csv) || !std::io::stdout().is_terminal(),
+                "Parquet is not for a terminal; --out names a file"
+            );
+            self.write(&mut table, std::io::stdout(), || {})?;
             return Ok(());
         };
         let file =
             File::create_new(path).with_context(|| format!("cannot create {}", path.display()))?;
         let rows = rows_bar();
-        let written = export::write(&config.store, &part, &mut BufWriter::new(file), || {
-            rows.inc(1)
-        });
+        let written = self.write(&mut table, file, || rows.inc(1));
         rows.finish_and_clear();
         match written {
             Ok(count) => {
@@ -130,6 +133,21 @@ impl Export {
                 let _ = fs::remove_file(path);
                 Err(error)
             }
+        }
+    }
+}
+
+impl Export {
+    fn write(
+        &self,
+        table: &mut Table<'_>,
+        out: impl Write + Send,
+        told: impl FnMut(),
+    ) -> anyhow::Result<u64> {
+        let mut out = BufWriter::new(out);
+        match self.format {
+            Format::Csv => export::csv::write(table, self.delimiter, &mut out, told),
+            Format::Parquet => export::parquet::write(table, out, told),
         }
     }
 }

@@ -288,7 +288,8 @@ impl Folder {
     }
 }
 
-fn cell(value: ValueRef<'_>) -> String {
+/// A cell as text; nothing for none.
+pub fn cell(value: ValueRef<'_>) -> String {
     match value {
         ValueRef::Null => String::new(),
         ValueRef::Integer(value) => value.to_string(),
