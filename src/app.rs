@@ -165,7 +165,7 @@ impl Daemon {
     fn start(path: PathBuf, config: Config, clock: Clock) -> anyhow::Result<Self> {
         log::info!(version = env!("CARGO_PKG_VERSION"), site = config.site_id.as_str(), store = config.store.display().to_string(); "pumphouse starts");
         for note in &config.notes {
-            log::info!(note = note.as_str(); "a setting has no effect");
+            log::info!(note = note.as_str(); "a note on the config");
         }
         let mut store = open_store(&config, clock)?;
         store.set_call_plan(call_plan(&config, clock));

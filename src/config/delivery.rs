@@ -155,7 +155,7 @@ impl Files<'_, '_> {
 }
 
 /// Reads `[mqtt]`.
-pub(super) fn mqtt(root: &Section<'_>, folder: &Path) -> Option<Mqtt> {
+pub(super) fn mqtt(root: &Section<'_>, folder: &Path, notes: &mut Vec<String>) -> Option<Mqtt> {
     let mqtt = root.section("mqtt");
     if !mqtt.is_present() {
         return None;
@@ -227,8 +227,20 @@ pub(super) fn mqtt(root: &Section<'_>, folder: &Path) -> Option<Mqtt> {
     if !tls && (believed.ca_file.is_some() || believed.client_auth.is_some()) {
         mqtt.fault("url", "has certificates but no TLS; write mqtts://");
     }
+    if !tls && !believed.host.is_empty() && !is_own_machine(&believed.host) {
+        notes.push(format!(
+            "mqtt.url has no TLS: whoever is on the way to {} can read all of it, passwords too, and can answer in its place",
+            believed.host
+        ));
+    }
     mqtt.finish();
     Some(believed)
+}
+
+/// Whether what is sent to a host stays on this machine.
+fn is_own_machine(host: &str) -> bool {
+    let address = host.parse::<std::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 fn broker(url: &str) -> Option<(String, u16, bool)> {
@@ -275,7 +287,7 @@ pub(super) fn central(
             "url",
             format!("{url:?} is no address of a PostgreSQL database; write \"postgres://user@host:5432/database\""),
         );
-    } else if login.contains(':') {
+    } else if login.contains(':') || url.contains("?password=") || url.contains("&password=") {
         central.fault(
             "url",
             "has a password in it; put it into a file and name that as password_file",

@@ -87,7 +87,7 @@ pub struct Config {
     pub shelve_max_min: i64,
     /// Every key as it is written, for telling what a reload changed.
     pub written: BTreeMap<String, String>,
-    /// What is fine but has no effect, in words.
+    /// What is allowed, and worth a second look: a setting without effect, a weakness.
     pub notes: Vec<String>,
 }
 
@@ -212,7 +212,7 @@ fn believe(root: &Section<'_>, folder: &Path, text: &str) -> Config {
     storage.finish();
 
     let historian = historian::historian(root, folder, &mut notes);
-    let mqtt = delivery::mqtt(root, folder);
+    let mqtt = delivery::mqtt(root, folder, &mut notes);
     let central = delivery::central(root, folder, &mut notes);
     let notify = delivery::notify(root, folder, &mut notes);
     let forecast = root.section("forecast");
