@@ -28,6 +28,7 @@ mod rules;
 mod run;
 mod simulate;
 mod status;
+mod support;
 mod verify;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -72,6 +73,7 @@ enum Verb {
     Check(check::Check),
     Status(status::Status),
     Doctor(doctor::Doctor),
+    SupportBundle(support::SupportBundle),
     Forecast(forecast::ForecastVerb),
     Plan(plan::PlanVerb),
     Ask(ask::Ask),
@@ -118,6 +120,7 @@ pub fn main() -> ExitCode {
         Verb::Check(verb) => verb.run(),
         Verb::Status(verb) => verb.run(),
         Verb::Doctor(verb) => verb.run(),
+        Verb::SupportBundle(verb) => verb.run(),
         Verb::Forecast(verb) => verb.run(),
         Verb::Plan(verb) => verb.run(),
         Verb::Ask(verb) => verb.run(),
