@@ -18,6 +18,7 @@ fn nothing_is_lost_and_nothing_doubled_whatever_fails() {
         seed,
         days: 10,
         faults: 150,
+        is_soak: false,
     });
     println!("{account:#?}");
 }

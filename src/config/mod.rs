@@ -207,7 +207,7 @@ fn believe(root: &Section<'_>, folder: &Path, text: &str) -> Config {
         store_bytes: storage
             .number("budget_gb")
             .map(|_| (storage.number_in("budget_gb", 0.01, 0.01..=1e6) * 1e9) as u64),
-        disk_used_max_pct: storage.number_in("disk_used_max_pct", DISK_USED_MAX_PCT, 50.0..=99.0),
+        disk_used_max_pct: storage.number_in("disk_used_max_pct", DISK_USED_MAX_PCT, 50.0..=100.0),
     };
     storage.finish();
 

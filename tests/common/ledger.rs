@@ -1,7 +1,7 @@
 //! The ledger: what went in is held against what came out, after a seeded run of faults over simulated weeks.
 //!
 //! The station's exports grow while the daemon, the central office, the broker, the lines between them, the disk and the
-//! clock fail. Afterwards: every row that the exports hold is in the store; every row of the store is at the central office or
+//! clock fail. In a soak the daemon itself goes on for months, is reloaded and upgraded, and what it takes is noted. Afterwards: every row that the exports hold is in the store; every row of the store is at the central office or
 //! refused with a reason; every line of the journal has reached the panel, in order.
 
 use std::{
@@ -39,8 +39,11 @@ const SITE: &str = "ledger";
 const START: &str = "2025-03-01";
 /// 2025-03-01 00:00 UTC, the same in minutes since 1970.
 const START_MIN: i64 = 20_148 * 1440;
-/// The disk under the store, bytes.
+/// The disk under the store, bytes: so much, and so much more for each day.
 const DISK_BYTES: u64 = 256 << 20;
+const DISK_BYTES_A_DAY: u64 = 3 << 19;
+/// Measures taken in a run.
+const MEASURES: u32 = 60;
 /// Furthest step of the box's clock, min.
 const CLOCK_STEP_MIN: i64 = 600;
 /// How long everything may take to arrive once nothing fails any more.
@@ -54,6 +57,19 @@ pub struct Plan {
     pub seed: u64,
     pub days: u32,
     pub faults: u32,
+    /// Whether the daemon goes on for months instead of being killed all the time.
+    pub is_soak: bool,
+}
+
+/// What the daemon takes at a moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Measure {
+    pub day: i64,
+    pub rss_mb: f64,
+    pub files: usize,
+    pub threads: usize,
+    pub store_mb: f64,
+    pub rows: u64,
 }
 
 /// What a run came to.
@@ -67,6 +83,7 @@ pub struct Account {
     pub repeats: usize,
     pub floods: u64,
     pub restarts: u32,
+    pub measures: Vec<Measure>,
 }
 
 /// Minutes of exports that have not come yet.
@@ -219,6 +236,7 @@ struct World {
     requests: u32,
     minutes_a_step: i64,
     end_min: i64,
+    is_soak: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -237,6 +255,10 @@ pub fn run(plan: Plan) -> Account {
     let mut world = World::new(&plan);
     for step in 0..plan.faults {
         world.step(step);
+        if step % (plan.faults / MEASURES).max(1) == 0 {
+            let measure = world.measure(step);
+            world.account.measures.extend(measure);
+        }
     }
     world.settle();
     world.close_the_books()
@@ -245,7 +267,7 @@ pub fn run(plan: Plan) -> Account {
 impl World {
     fn new(plan: &Plan) -> Self {
         let folder = TempDir::with_prefix("pumphouse-ledger-").expect("a folder");
-        let (disk, may_mount) = Disk::new(DISK_BYTES);
+        let (disk, may_mount) = Disk::new(DISK_BYTES + u64::from(plan.days) * DISK_BYTES_A_DAY);
         if !may_mount {
             eprintln!(
                 "ledger: without root, no disk can be mounted: the disk is neither full nor read-only in this run"
@@ -279,6 +301,7 @@ impl World {
             requests: 0,
             minutes_a_step: i64::from(plan.days) * 1440 / i64::from(plan.faults),
             end_min: START_MIN + i64::from(plan.days) * 1440,
+            is_soak: plan.is_soak,
             folder,
             disk,
             may_mount,
@@ -310,7 +333,7 @@ impl World {
         );
         let text = format!(
             "[site]\nid = \"{SITE}\"\nrated_kw = [37.0, 37.0, 30.0, 30.0, 22.0, 22.0]\nhlt_physical_max = 500.0\n\
-             fit101_physical_max = 900.0\n[storage]\npath = {store:?}\n[historian]\nscan_interval_s = 0.1\n\
+             fit101_physical_max = 900.0\n[storage]\npath = {store:?}\ndisk_used_max_pct = 100\n[historian]\nscan_interval_s = 0.1\n\
              [mqtt]\nurl = \"mqtt://127.0.0.1:{broker}\"\nretry_s_max = 1\n\
              [central]\nurl = \"postgres://{SITE}@127.0.0.1:{office}/{DATABASE}\"\npassword_file = \"password\"\n\
              batch_rows_max = 400\nretry_s_max = 1\n[historian.tags]\n{tags}"
@@ -371,7 +394,10 @@ impl World {
     }
 
     fn fail(&mut self, step: u32) {
-        let dice = self.rng.random_range(0..100);
+        let mut dice = self.rng.random_range(0..100);
+        if self.is_soak && dice < 29 {
+            dice = if self.rng.random_bool(0.02) { 0 } else { 29 };
+        }
         let name = match dice {
             0..25 => {
                 if let Some(mut daemon) = self.daemon.take() {
@@ -379,11 +405,29 @@ impl World {
                 }
                 "daemon killed"
             }
-            25..30 => {
+            25..28 => {
                 if let Some(mut daemon) = self.daemon.take() {
                     daemon.terminate();
                 }
                 "daemon stopped"
+            }
+            28..29
+                if !self.is_disturbed(Disturbance::Full)
+                    && !self.is_disturbed(Disturbance::ReadOnly) =>
+            {
+                if let Some(mut daemon) = self.daemon.take() {
+                    daemon.terminate();
+                }
+                self.upgrade();
+                "daemon upgraded"
+            }
+            29..30 => {
+                // Before it is ready no service manager asks for it.
+                let ready = self.daemon.as_ref();
+                if let Some(daemon) = ready.filter(|it| it.log().contains("pumphouse starts")) {
+                    daemon.hang_up();
+                }
+                "daemon reloaded"
             }
             30..40 if self.disturb(step, Disturbance::Office) => {
                 self.office.kill();
@@ -440,6 +484,38 @@ impl World {
             }
         };
         *self.account.faults.entry(name).or_default() += 1;
+    }
+
+    /// Makes the store one of another version: the next start derives everything once more.
+    fn upgrade(&self) {
+        let Ok(store) = Connection::open(self.store()) else {
+            return;
+        };
+        store
+            .busy_timeout(Duration::from_secs(5))
+            .expect("a timeout");
+        let sql = "UPDATE checkpoints SET state = CAST(x'00' || substr(state, 2) AS BLOB)";
+        // Before its first start there is nothing to upgrade.
+        let _ = store.execute(sql, []);
+    }
+
+    /// What the daemon takes, if it runs and its store can be asked.
+    fn measure(&self, step: u32) -> Option<Measure> {
+        let pid = self.daemon.as_ref()?.pid();
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let number = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            line.split_whitespace().next()?.parse::<f64>().ok()
+        };
+        let rows = self.ask_store("SELECT count(*) FROM readings_wide")?;
+        Some(Measure {
+            day: (self.now(step) - START_MIN) / 1440,
+            rss_mb: number("VmRSS:")? / 1024.0,
+            files: fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count(),
+            threads: number("Threads:")? as usize,
+            store_mb: fs::metadata(self.store()).ok()?.len() as f64 / 1e6,
+            rows: rows.parse().ok()?,
+        })
     }
 
     fn line_fault(&mut self) -> Mode {
@@ -559,9 +635,16 @@ impl World {
             let refused = self.count(&format!(
                 "SELECT count(*) FROM central_refused WHERE tbl = '{table}' AND reason LIKE '%ledger%'"
             ));
+            // What is too old to be of use here is kept there.
+            let from = match table {
+                "predictions" => self.count("SELECT coalesce(min(ts), 0) FROM predictions"),
+                _ => 0,
+            };
             let there = self.office.sql(
                 DATABASE,
-                &format!("SELECT count(*) FROM pumphouse.{table} WHERE site_id = '{SITE}'"),
+                &format!(
+                    "SELECT count(*) FROM pumphouse.{table} WHERE site_id = '{SITE}' AND ({from} = 0 OR ts >= to_timestamp({from}))"
+                ),
             );
             let there: u64 = there.parse().expect("a number");
             assert_eq!(
