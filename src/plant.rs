@@ -2,7 +2,11 @@
 
 use jiff::tz::TimeZone;
 
-use crate::{calendar::Local, rules::RuleBook, tags::PUMPS};
+use crate::{
+    calendar::Local,
+    rules::RuleBook,
+    tags::{FLOW, LEVEL, PUMPS, Values},
+};
 
 /// A station as the core sees it.
 #[derive(Clone, Debug)]
@@ -39,6 +43,17 @@ impl Plant {
     /// Whether a raw level lies outside what the transmitter can mean.
     pub fn level_impossible(&self, level: f64) -> bool {
         level < 0.0 || level > 1.05 * self.level_physical_max
+    }
+
+    /// Values with impossible ones taken out.
+    pub fn believed(&self, mut values: Values) -> Values {
+        if self.flow_impossible(values[FLOW]) {
+            values[FLOW] = f64::NAN;
+        }
+        if self.level_impossible(values[LEVEL]) {
+            values[LEVEL] = f64::NAN;
+        }
+        values
     }
 
     /// Whether a raw flow lies outside what the meter can mean.

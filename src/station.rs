@@ -628,16 +628,9 @@ fn command(row: &Row, pump: usize) -> Option<bool> {
 
 /// The row with impossible values taken out: a failed sensor must not raise process alarms.
 fn believed(plant: &Plant, reading: &Reading) -> Row {
-    let mut values = reading.values;
-    if plant.flow_impossible(values[FLOW]) {
-        values[FLOW] = f64::NAN;
-    }
-    if plant.level_impossible(values[LEVEL]) {
-        values[LEVEL] = f64::NAN;
-    }
     Row {
         minute: reading.minute,
-        values,
+        values: plant.believed(reading.values),
     }
 }
 

@@ -58,11 +58,7 @@ fn every_table_arrives_as_it_stands_and_late_rows_change_it_there_too() {
     let (server, folder) = office("arrives");
     folder.simulate(4);
     // A day that comes late makes alerts and sessions vanish and others appear.
-    let mut files: Vec<_> = fs::read_dir(folder.exports())
-        .expect("the exports")
-        .map(|entry| entry.expect("a file").path())
-        .collect();
-    files.sort();
+    let files = folder.files();
     let late = folder.store().with_file_name("late.csv");
     fs::rename(&files[1], &late).expect("moved");
     let daemon = folder.run();

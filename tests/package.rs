@@ -14,7 +14,7 @@ use common::{
     mounting::{not_tried, privileged},
     panel::Panel,
     station::{Folder, Tape},
-    waiting::{until, within},
+    waiting::{DEADLINE, until, within},
 };
 use rustix::process::geteuid;
 use tempfile::TempDir;
@@ -150,7 +150,7 @@ impl Debian {
 
     #[track_caller]
     fn wait_for_service(&self, what: &str, is_so: impl Fn() -> bool) {
-        let waited = within(Duration::from_secs(60), || is_so().then_some(()));
+        let waited = within(DEADLINE, || is_so().then_some(()));
         assert!(waited.is_some(), "in vain: {what}\n{}", self.journal());
     }
 

@@ -18,11 +18,7 @@ fn days_are_judged_and_judged_again_when_late_rows_come() {
     let folder = Folder::new("quality");
     folder.configure("");
     folder.simulate(4);
-    let mut files: Vec<_> = fs::read_dir(folder.exports())
-        .expect("the exports")
-        .map(|entry| entry.expect("a file").path())
-        .collect();
-    files.sort();
+    let files = folder.files();
     let whole = fs::read(&files[1]).expect("a day");
     let half = whole.len() / 2;
     let half = half

@@ -15,6 +15,7 @@ use common::{
     postgres::Postgres,
     station::Daemon,
     tables::{Tables, assert_same},
+    tampering::make_of_another_version,
     tape::{self, File},
     waiting::until,
 };
@@ -177,10 +178,7 @@ fn what_was_made_of_minutes_that_went_stays_and_the_rest_is_derived_as_before() 
 
     // Another version reads the store: all is derived once more, as far as that can be.
     for place in [&whole, &purged] {
-        let store = rusqlite::Connection::open(&place.config.store).expect("the store");
-        let sql = "UPDATE checkpoints SET state = CAST(x'00' || substr(state, 2) AS BLOB)";
-        store.execute(sql, []).expect("written");
-        drop(store);
+        make_of_another_version(&place.config.store).expect("written");
         let gateway = place.gateway();
         gateway.commit();
         gateway.stop();

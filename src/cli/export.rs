@@ -13,7 +13,10 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::ConfigFile;
 use crate::{
     calendar::{date_text, day_of},
-    store::export::{self, Part, Table},
+    store::{
+        export::{self, Part, Table},
+        open_existing,
+    },
 };
 
 /// Write a table as CSV, for spreadsheets, or Parquet, for notebooks
@@ -108,7 +111,7 @@ impl Export {
             from: from.as_deref(),
             until: until.as_deref(),
         };
-        let connection = export::open(&config.store)?;
+        let connection = open_existing(&config.store)?;
         let mut table = Table::open(&connection, part)?;
         let Some(path) = &self.out else {
             ensure!(
@@ -135,9 +138,7 @@ impl Export {
             }
         }
     }
-}
 
-impl Export {
     fn write(
         &self,
         table: &mut Table<'_>,

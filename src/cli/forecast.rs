@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use anyhow::Context;
 use serde_json::json;
 
 use super::{ConfigFile, print_json, print_text};
@@ -15,7 +14,7 @@ use crate::{
         worker::forecasts_now,
     },
     publish::forecasts::payload,
-    store::open_read_only,
+    store::open_existing,
 };
 
 /// Steps of the next hour that are shown, min apart; of the next day an hour apart.
@@ -40,8 +39,7 @@ pub struct ForecastVerb {
 impl ForecastVerb {
     pub fn run(self) -> anyhow::Result<()> {
         let config = self.config.load()?;
-        let connection = open_read_only(&config.store)
-            .context("is the daemon set up? it makes the store at its first start")?;
+        let connection = open_existing(&config.store)?;
         let mut models = Models::new(config.models.clone());
         let forecasts = forecasts_now(&connection, &config.plant, &mut models)?;
         anyhow::ensure!(

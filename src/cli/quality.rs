@@ -2,12 +2,10 @@
 
 use std::fmt::Write;
 
-use anyhow::Context;
-
 use super::{ConfigFile, print_json, print_text};
 use crate::{
     quality::DayQuality,
-    store::{open_read_only, quality::verdicts},
+    store::{open_existing, quality::verdicts},
 };
 
 /// Show what the data of each day are worth
@@ -30,8 +28,7 @@ pub struct Quality {
 impl Quality {
     pub fn run(self) -> anyhow::Result<()> {
         let config = self.config.load()?;
-        let store = open_read_only(&config.store)
-            .context("is the daemon set up? it makes the store at its first start")?;
+        let store = open_existing(&config.store)?;
         let days = verdicts(&store, usize::from(self.days))?;
         if self.json {
             return print_json(&serde_json::to_value(&days)?);

@@ -227,7 +227,7 @@ pub(super) fn mqtt(root: &Section<'_>, folder: &Path, notes: &mut Vec<String>) -
     if !tls && (believed.ca_file.is_some() || believed.client_auth.is_some()) {
         mqtt.fault("url", "has certificates but no TLS; write mqtts://");
     }
-    if !tls && !believed.host.is_empty() && !is_own_machine(&believed.host) {
+    if !tls && !believed.host.is_empty() && !is_local(&believed.host) {
         notes.push(format!(
             "mqtt.url has no TLS: whoever is on the way to {} can read all of it, passwords too, and can answer in its place",
             believed.host
@@ -235,12 +235,6 @@ pub(super) fn mqtt(root: &Section<'_>, folder: &Path, notes: &mut Vec<String>) -
     }
     mqtt.finish();
     Some(believed)
-}
-
-/// Whether what is sent to a host stays on this machine.
-fn is_own_machine(host: &str) -> bool {
-    let address = host.parse::<std::net::IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 fn broker(url: &str) -> Option<(String, u16, bool)> {

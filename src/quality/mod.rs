@@ -116,8 +116,8 @@ pub fn judge(plant: &Plant, date: &str, minutes: &[DayMinute], beside: Beside) -
         rows_pct: pct(minutes.len(), beside.minutes),
         values_pct: pct(there, minutes.len() * TAGS),
         impossible_min: impossible.count() as u32,
-        level_frozen_min: frozen(minutes, LEVEL, |values| values[FLOW] > plant.zero_flow),
-        flow_frozen_min: frozen(minutes, FLOW, |values| values[FLOW] > plant.zero_flow),
+        level_frozen_min: frozen(plant, minutes, LEVEL),
+        flow_frozen_min: frozen(plant, minutes, FLOW),
         level_per_flow: level_per_flow(plant, minutes),
         day_total_pct: None,
         plc_clock_min: reset(minutes, date),
@@ -133,13 +133,13 @@ pub fn judge(plant: &Plant, date: &str, minutes: &[DayMinute], beside: Beside) -
     day
 }
 
-/// The longest stretch of minutes in which a value stays exactly as it is, of minutes in which it should not.
-fn frozen(minutes: &[DayMinute], slot: usize, moves: impl Fn(&Values) -> bool) -> u32 {
+/// The longest stretch of minutes in which water flows and a value stays exactly as it is.
+fn frozen(plant: &Plant, minutes: &[DayMinute], slot: usize) -> u32 {
     let (mut longest, mut length) = (0, 0);
     for pair in minutes.windows(2) {
         let (before, now) = (&pair[0], &pair[1]);
         let is_same = now.local == before.local + 1 && now.values[slot] == before.values[slot];
-        length = if is_same && moves(&now.values) {
+        length = if is_same && now.values[FLOW] > plant.zero_flow {
             length + 1
         } else {
             0
@@ -157,11 +157,8 @@ fn level_per_flow(plant: &Plant, minutes: &[DayMinute]) -> Option<f64> {
         let (first, last) = (block.first()?, block.last()?);
         let is_whole = last.local - first.local == BLOCK_MIN as i64;
         let is_sound = |minute: &DayMinute| {
-            let (level, flow) = (minute.values[LEVEL], minute.values[FLOW]);
-            !(level.is_nan()
-                || flow.is_nan()
-                || plant.level_impossible(level)
-                || plant.flow_impossible(flow))
+            let believed = plant.believed(minute.values);
+            !(believed[LEVEL].is_nan() || believed[FLOW].is_nan())
         };
         if !is_whole || !block.iter().all(is_sound) {
             return None;
@@ -194,7 +191,7 @@ fn day_total(plant: &Plant, minutes: &[DayMinute]) -> Option<(f64, f64)> {
     for pair in minutes.windows(2) {
         let (before, now) = (&pair[0].values, &pair[1].values);
         let more = now[DAY_TOTAL] - before[DAY_TOTAL];
-        let is_believed = !now[FLOW].is_nan() && !plant.flow_impossible(now[FLOW]);
+        let is_believed = !plant.believed(*now)[FLOW].is_nan();
         // Below zero it was reset.
         if pair[1].local == pair[0].local + 1 && more >= 0.0 && is_believed {
             counted += more;

@@ -1,4 +1,5 @@
-//! The day's verdict in the daemon: after midnight, and once more when late rows have come.
+//! The day's verdict in the daemon: after midnight, and once more when late rows have come. Judged on a connection and a thread of
+//! its own; only the verdict passes through the writer.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -10,7 +11,12 @@ use crate::{
     clock::Clock,
     plant::Plant,
     steps::steps,
-    store::{open_read_only, predictions::newest_row, quality::unjudged, writer::Handle},
+    store::{
+        open_read_only,
+        predictions::newest_row,
+        quality::{judged, unjudged},
+        writer::Handle,
+    },
 };
 
 /// A day is judged so long after its end: what comes late has come by then.
@@ -87,21 +93,20 @@ impl Judge {
         }
         // A day is over when the clock says so; where that is wrong, when rows do.
         let today = state.calendar.local(now.max(newest) - SETTLED_MIN).day();
-        let first = state.calendar.local(newest).day() - DAYS_BACK;
-        let due = unjudged(&connection, &mut state.calendar, first..today)?;
-        drop(connection);
+        let last = state.calendar.local(newest).day();
+        let days = last - DAYS_BACK..today.min(last + 1);
         // Oldest first: what is usual comes from the days before.
-        for (day, known_s) in due.into_iter().rev() {
+        for (day, known_s) in unjudged(&connection, &mut state.calendar, days)? {
             let seen = state.lags_s.iter().find(|(of, _)| *of == day);
             let lag_s = seen
                 .map(|(_, lag_s)| *lag_s)
                 .into_iter()
                 .chain(known_s)
                 .min();
-            let plant = self.plant.clone();
-            let verdict = self
-                .handle
-                .transact(move |store| store.judge_day(&plant, day, lag_s))
+            let verdict = judged(&connection, &self.plant, &mut state.calendar, day, lag_s)?;
+            let kept = verdict.clone();
+            self.handle
+                .transact(move |store| store.save_verdict(&kept))
                 .context("cannot keep what the day's data are worth")?;
             if day == today - 1 {
                 let (date, findings) = (verdict.date, verdict.findings.join("; "));

@@ -322,6 +322,11 @@ fn lock(path: &Path) -> anyhow::Result<File> {
     }
 }
 
+/// Opens a store for a verb that only looks, and that may come before the daemon's first start.
+pub fn open_existing(path: &Path) -> anyhow::Result<Connection> {
+    open_read_only(path).context("is the daemon set up? it makes the store at its first start")
+}
+
 /// Opens a store for reading only.
 pub fn open_read_only(path: &Path) -> anyhow::Result<Connection> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::Store;
+use super::{Store, readings::page};
 use crate::{
     calendar::{Calendar, Day, date_text},
     plant::Plant,
@@ -14,15 +14,15 @@ use crate::{
 const USUAL_DAYS: i64 = 28;
 const USUAL_DAYS_MIN: usize = 7;
 
-/// Days of a range, newest first, that have rows and either no verdict or one of fewer or more rows. Their least lag, if they have
-/// a verdict.
+/// Days of a range, oldest first, that have rows and either no verdict or one of fewer rows. Their least lag, if they have a
+/// verdict.
 pub fn unjudged(
     connection: &Connection,
     calendar: &mut Calendar,
     days: std::ops::Range<Day>,
 ) -> anyhow::Result<Vec<(Day, Option<i64>)>> {
     let mut unjudged = Vec::new();
-    for day in days.rev() {
+    for day in days {
         let minutes = calendar.minutes_of(day);
         let rows: i64 = connection
             .prepare_cached("SELECT count(*) FROM readings_wide WHERE ts >= ? AND ts < ?")?
@@ -89,33 +89,36 @@ fn usual_level_per_flow(connection: &Connection, day: Day) -> anyhow::Result<Opt
     Ok((ratios.len() >= USUAL_DAYS_MIN).then(|| ratios[ratios.len() / 2]))
 }
 
+/// Judges a day by the rows that there are.
+pub fn judged(
+    connection: &Connection,
+    plant: &Plant,
+    calendar: &mut Calendar,
+    day: Day,
+    arrival_lag_s: Option<i64>,
+) -> anyhow::Result<DayQuality> {
+    let span = calendar.minutes_of(day);
+    let length = (span.end - span.start) as usize;
+    let minutes: Vec<_> = page(connection, span.start, length)?
+        .into_iter()
+        .map(|stored| stored.reading)
+        .take_while(|reading| reading.minute < span.end)
+        .map(|reading| DayMinute {
+            local: calendar.local(reading.minute).minute,
+            values: reading.values,
+        })
+        .collect();
+    let beside = Beside {
+        minutes: length,
+        arrival_lag_s,
+        usual_level_per_flow: usual_level_per_flow(connection, day)?,
+    };
+    Ok(judge(plant, &date_text(day), &minutes, beside))
+}
+
 impl Store {
-    /// Judges a day and keeps the verdict.
-    pub fn judge_day(
-        &mut self,
-        plant: &Plant,
-        day: Day,
-        arrival_lag_s: Option<i64>,
-    ) -> anyhow::Result<DayQuality> {
-        let mut calendar = Calendar::new(plant.zone.clone());
-        let span = calendar.minutes_of(day);
-        let length = (span.end - span.start) as usize;
-        let stored = self.page(span.start, length)?;
-        let minutes: Vec<_> = stored
-            .into_iter()
-            .map(|stored| stored.reading)
-            .take_while(|reading| reading.minute < span.end)
-            .map(|reading| DayMinute {
-                local: calendar.local(reading.minute).minute,
-                values: reading.values,
-            })
-            .collect();
-        let beside = Beside {
-            minutes: length,
-            arrival_lag_s,
-            usual_level_per_flow: usual_level_per_flow(&self.connection, day)?,
-        };
-        let verdict = judge(plant, &date_text(day), &minutes, beside);
+    /// Keeps a verdict.
+    pub fn save_verdict(&mut self, verdict: &DayQuality) -> anyhow::Result<()> {
         let [p1, p2, p3, p4, p5, p6] = verdict.runtime_diff_min;
         self.connection
             .prepare_cached(
@@ -141,6 +144,6 @@ impl Store {
                 p6,
                 serde_json::to_string(&verdict.findings)?,
             ])?;
-        Ok(verdict)
+        Ok(())
     }
 }

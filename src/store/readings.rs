@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use anyhow::Context;
-use rusqlite::{CachedStatement, OptionalExtension, Row, types::ValueRef};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, types::ValueRef};
 
 use super::{NewRow, Store, Synced, Texts};
 use crate::{
@@ -349,20 +349,7 @@ impl Store {
 
     /// The next rows from a minute on, oldest first.
     pub(super) fn page(&self, from: Minute, rows_max: usize) -> anyhow::Result<Vec<Stored>> {
-        let mut statement = self.connection.prepare_cached(&SELECT_PAGE)?;
-        let rows = statement.query_map([from.saturating_mul(60), rows_max as i64], |row| {
-            let records = read_records(row)?;
-            let mut computed = [f64::NAN; COMPUTED];
-            for (place, value) in computed.iter_mut().enumerate() {
-                *value = number(row, VALUES_AT + TAGS + place)?;
-            }
-            Ok(Stored {
-                reading: reading(&records),
-                computed,
-            })
-        })?;
-        rows.collect::<rusqlite::Result<_>>()
-            .context("cannot read rows for the re-run")
+        page(&self.connection, from, rows_max)
     }
 
     /// Writes a row's computed columns where they differ from what stands.
@@ -384,6 +371,28 @@ impl Store {
             .note(Synced::Readings, stored.reading.minute * 60);
         Ok(())
     }
+}
+
+/// The next rows from a minute on, oldest first.
+pub(super) fn page(
+    connection: &Connection,
+    from: Minute,
+    rows_max: usize,
+) -> anyhow::Result<Vec<Stored>> {
+    let mut statement = connection.prepare_cached(&SELECT_PAGE)?;
+    let rows = statement.query_map([from.saturating_mul(60), rows_max as i64], |row| {
+        let records = read_records(row)?;
+        let mut computed = [f64::NAN; COMPUTED];
+        for (place, value) in computed.iter_mut().enumerate() {
+            *value = number(row, VALUES_AT + TAGS + place)?;
+        }
+        Ok(Stored {
+            reading: reading(&records),
+            computed,
+        })
+    })?;
+    rows.collect::<rusqlite::Result<_>>()
+        .context("cannot read stored rows")
 }
 
 fn forget_stamps(connection: &rusqlite::Connection, minute: Minute) -> anyhow::Result<()> {

@@ -9,7 +9,7 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode};
 use rustix::{
-    fs::{FallocateFlags, fallocate, statvfs},
+    fs::{FallocateFlags, StatVfs, fallocate, statvfs},
     io::Errno,
 };
 
@@ -175,11 +175,16 @@ pub fn outlook(store: &Path, connection: Option<&Connection>) -> anyhow::Result<
 }
 
 pub(super) fn free_bytes(store: &Path) -> io::Result<u64> {
+    let disk = disk(store)?;
+    Ok(disk.f_bavail * disk.f_frsize)
+}
+
+/// The disk of a store.
+pub(super) fn disk(store: &Path) -> io::Result<StatVfs> {
     let folder = store
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
-    let statistics = statvfs(folder.unwrap_or(Path::new(".")))?;
-    Ok(statistics.f_bavail * statistics.f_frsize)
+    Ok(statvfs(folder.unwrap_or(Path::new(".")))?)
 }
 
 #[cfg(test)]

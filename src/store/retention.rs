@@ -8,9 +8,8 @@
 use std::{io, path::Path};
 
 use rusqlite::{Connection, OptionalExtension, params};
-use rustix::fs::statvfs;
 
-use super::{Store, changes::Synced};
+use super::{Store, changes::Synced, reserve::disk};
 use crate::{
     calendar::{DAY_MIN, Minute},
     plant::Plant,
@@ -74,10 +73,7 @@ pub fn settled(connection: &Connection) -> rusqlite::Result<Option<Settled>> {
 
 /// How much of a disk is in use, as `df` has it, %.
 fn disk_used_pct(store: &Path) -> io::Result<f64> {
-    let folder = store
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let disk = statvfs(folder.unwrap_or(Path::new(".")))?;
+    let disk = disk(store)?;
     let used = (disk.f_blocks - disk.f_bfree) as f64;
     Ok(100.0 * used / (used + disk.f_bavail as f64).max(1.0))
 }
@@ -116,8 +112,8 @@ impl Store {
         if budget.store_bytes.is_some_and(|most| store_bytes > most) {
             return Ok(true);
         }
-        let path = self.connection.path().unwrap_or_default().to_owned();
-        Ok(disk_used_pct(Path::new(&path))? > budget.disk_used_max_pct)
+        let path = Path::new(self.connection.path().unwrap_or_default());
+        Ok(disk_used_pct(path)? > budget.disk_used_max_pct)
     }
 
     fn purge_oldest(&mut self, has_office: bool) -> anyhow::Result<Kept> {

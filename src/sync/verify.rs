@@ -98,10 +98,8 @@ impl Ends<'_> {
             refused: snapshot.refused()?,
             ..Verdict::default()
         };
-        let purged = snapshot.purged_before()?.map(|minute| {
-            let local = calendar.local(minute).minute;
-            local.div_euclid(DAY_MIN)
-        });
+        let purged = snapshot.purged_before()?;
+        let purged = purged.map(|minute| calendar.local(minute).day());
         for layout in layouts.values() {
             let table = layout.table;
             let days = match purged {

@@ -29,6 +29,7 @@ use super::{
     proxy::{Mode, Proxy, Way},
     station::{Daemon, tables},
     tables::journal,
+    tampering::make_of_another_version,
     waiting::{until, within},
 };
 
@@ -418,7 +419,8 @@ impl World {
                 if let Some(mut daemon) = self.daemon.take() {
                     daemon.terminate();
                 }
-                self.upgrade();
+                // Before its first start there is nothing to upgrade.
+                let _ = make_of_another_version(&self.store());
                 "daemon upgraded"
             }
             29..30 => {
@@ -484,19 +486,6 @@ impl World {
             }
         };
         *self.account.faults.entry(name).or_default() += 1;
-    }
-
-    /// Makes the store one of another version: the next start derives everything once more.
-    fn upgrade(&self) {
-        let Ok(store) = Connection::open(self.store()) else {
-            return;
-        };
-        store
-            .busy_timeout(Duration::from_secs(5))
-            .expect("a timeout");
-        let sql = "UPDATE checkpoints SET state = CAST(x'00' || substr(state, 2) AS BLOB)";
-        // Before its first start there is nothing to upgrade.
-        let _ = store.execute(sql, []);
     }
 
     /// What the daemon takes, if it runs and its store can be asked.

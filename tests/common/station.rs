@@ -96,6 +96,14 @@ impl Folder {
         self.folder.path().join("exports")
     }
 
+    /// The exports, in the order of their names.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.exports()).expect("the exports");
+        let mut files: Vec<_> = entries.map(|entry| entry.expect("a file").path()).collect();
+        files.sort();
+        files
+    }
+
     /// Writes a config; `more` are further sections.
     pub fn configure(&self, more: &str) {
         self.configure_site("case", more);

@@ -1,9 +1,12 @@
-//! What can happen to the lines of a tape on their way, and where a file can be cut without changing what it says.
+//! What can happen to the lines of a tape on their way, and to a store; and where a file can be cut without changing what it says.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, path::Path};
 
 use rand::{Rng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
+use rusqlite::Connection;
+
+use super::waiting::DEADLINE;
 
 /// Lines swapped lie at most this far apart.
 const SWAP_LINES_MAX: usize = 200;
@@ -16,6 +19,17 @@ const GARBAGE: [&str; 5] = [
     "\0\0\0\0",
     "Timestamp,Marker,TagIndex,Value",
 ];
+
+/// Makes a store one of another version: the next start derives everything once more.
+pub fn make_of_another_version(store: &Path) -> rusqlite::Result<()> {
+    let store = Connection::open(store)?;
+    store.busy_timeout(DEADLINE)?;
+    store.execute(
+        "UPDATE checkpoints SET state = CAST(x'00' || substr(state, 2) AS BLOB)",
+        [],
+    )?;
+    Ok(())
+}
 
 /// The lines of a file, without their ends.
 pub fn lines(bytes: &[u8]) -> Vec<String> {

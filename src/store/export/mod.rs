@@ -3,12 +3,10 @@
 pub mod csv;
 pub mod parquet;
 
-use std::path::Path;
-
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use rusqlite::{Connection, Rows, Statement};
 
-use super::{open_read_only, question::TABLES};
+use super::question::TABLES;
 
 /// Columns with the plant's wall clock, by which a stretch of a table is chosen; the first that the table has.
 const TIMES: [&str; 4] = ["timestamp", "start_time", "made_at", "date"];
@@ -24,11 +22,6 @@ pub struct Part<'a> {
     pub from: Option<&'a str>,
     /// Before this local time.
     pub until: Option<&'a str>,
-}
-
-/// Opens a store to export from it.
-pub fn open(store: &Path) -> anyhow::Result<Connection> {
-    open_read_only(store).context("is the daemon set up? it makes the store at its first start")
 }
 
 /// A part of a table, ready to be read.

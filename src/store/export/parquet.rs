@@ -4,10 +4,10 @@ use std::{io::Write, sync::Arc};
 
 use parquet::{
     basic::{Compression, LogicalType, Repetition, Type as Physical},
-    data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type},
+    data_type::{ByteArray, ByteArrayType, DataType, DoubleType, Int64Type},
     file::{
         properties::WriterProperties,
-        writer::{SerializedFileWriter, SerializedRowGroupWriter},
+        writer::{SerializedColumnWriter, SerializedFileWriter, SerializedRowGroupWriter},
     },
     schema::types::Type,
 };
@@ -145,30 +145,23 @@ fn write_group<W: Write + Send>(
             break;
         };
         match column {
-            Column::Integers(values, known) => {
-                writer
-                    .typed::<Int64Type>()
-                    .write_batch(values, Some(known), None)?;
-                values.clear();
-                known.clear();
-            }
-            Column::Reals(values, known) => {
-                writer
-                    .typed::<DoubleType>()
-                    .write_batch(values, Some(known), None)?;
-                values.clear();
-                known.clear();
-            }
-            Column::Texts(values, known) => {
-                writer
-                    .typed::<ByteArrayType>()
-                    .write_batch(values, Some(known), None)?;
-                values.clear();
-                known.clear();
-            }
+            Column::Integers(values, known) => drain::<Int64Type>(&mut writer, values, known)?,
+            Column::Reals(values, known) => drain::<DoubleType>(&mut writer, values, known)?,
+            Column::Texts(values, known) => drain::<ByteArrayType>(&mut writer, values, known)?,
         }
         writer.close()?;
     }
     group.close()?;
+    Ok(())
+}
+
+fn drain<T: DataType>(
+    writer: &mut SerializedColumnWriter<'_>,
+    values: &mut Vec<T::T>,
+    known: &mut Vec<i16>,
+) -> anyhow::Result<()> {
+    writer.typed::<T>().write_batch(values, Some(known), None)?;
+    values.clear();
+    known.clear();
     Ok(())
 }
