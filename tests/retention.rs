@@ -242,11 +242,30 @@ fn the_central_office_keeps_what_goes_here() {
     let (gone, kept) = place.purge(true);
     assert_eq!(kept, Kept::Newest);
     assert!(gone > 0);
+    // A forecast that is too old to be kept here, with none and with newer ones.
+    server.sql(
+        DATABASE,
+        "INSERT INTO pumphouse.predictions SELECT site_id, ts, timestamp, date, 'hlt_pct', ts, timestamp, 50, 40, 60, 'a model' \
+         FROM pumphouse.readings_wide ORDER BY ts LIMIT 1",
+    );
+    let forecasts = || server.sql(DATABASE, "SELECT count(*) FROM pumphouse.predictions");
+    assert_eq!(forecasts(), "1");
+    let (is_same, told) = verb(&["verify"]);
+    assert!(is_same, "{told}");
+    rusqlite::Connection::open(&place.config.store)
+        .expect("the store")
+        .execute(
+            "INSERT INTO predictions SELECT ts, timestamp, 'hlt_pct', ts, timestamp, 50, 40, 60, 'a model' \
+             FROM readings_wide ORDER BY ts DESC LIMIT 1",
+            [],
+        )
+        .expect("kept");
     let (is_same, told) = verb(&["verify"]);
     assert!(is_same, "{told}");
     let (is_fine, told) = verb(&["resync", "--from", first, "--to", "2025-01-20"]);
     assert!(is_fine, "{told}");
     assert_eq!(there(), rows);
+    assert_eq!(forecasts(), "1");
     let (_, status) = verb(&["status"]);
     let expected = format!("{gone} raw minutes from before ");
     assert!(status.contains(&expected), "{status}");

@@ -170,6 +170,16 @@ impl Store {
     }
 }
 
+/// What a store keeps of a table.
+pub enum Held {
+    /// All that there ever was.
+    All,
+    /// From the oldest minute on that is here.
+    From(Minute),
+    /// Nothing any more, or not yet.
+    Nothing,
+}
+
 /// The store, read from one snapshot.
 pub struct Snapshot(Connection);
 
@@ -230,12 +240,19 @@ impl Snapshot {
         Ok(dates.collect::<rusqlite::Result<_>>()?)
     }
 
-    /// The oldest minute that is here, where older ones are gone to keep the disk's budget. The office keeps those.
-    pub fn purged_before(&self) -> anyhow::Result<Option<Minute>> {
-        Ok(match settled(&self.0)? {
-            Some(_) => changes::held(&self.0, Synced::Readings)?.map(|(first, _)| first / 60),
-            None => None,
-        })
+    /// What is kept of a table here: minutes go to keep the disk's budget, predictions when nobody looks at them any more. The office
+    /// has all of them.
+    pub fn held(&self, table: Synced) -> anyhow::Result<Held> {
+        let some_go = match table {
+            Synced::Readings => settled(&self.0)?.is_some(),
+            Synced::Predictions => true,
+            _ => false,
+        };
+        if !some_go {
+            return Ok(Held::All);
+        }
+        let held = changes::held(&self.0, table)?;
+        Ok(held.map_or(Held::Nothing, |(first, _)| Held::From(first / 60)))
     }
 
     /// Calls `take` with the rows of a table of one date, in the order of their natural keys.

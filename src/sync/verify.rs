@@ -22,7 +22,7 @@ use crate::{
     calendar::{Calendar, DAY_MIN, Day, date_text},
     store::{
         changes::{Keyed, Synced, held, held_between},
-        outgoing::{Batch, Snapshot, ordered_by},
+        outgoing::{Batch, Held, Snapshot, ordered_by},
         ranges::Ranges,
     },
 };
@@ -98,15 +98,15 @@ impl Ends<'_> {
             refused: snapshot.refused()?,
             ..Verdict::default()
         };
-        let purged = snapshot.purged_before()?;
-        let purged = purged.map(|minute| calendar.local(minute).day());
         for layout in layouts.values() {
             let table = layout.table;
-            let days = match purged {
-                // The day of the oldest minute may have lost some.
-                Some(day) if table == Synced::Readings => (days.0.max(day + 1), days.1),
-                _ => days,
+            let first = match snapshot.held(table)? {
+                Held::All => days.0,
+                // Its day may have lost some.
+                Held::From(oldest) => days.0.max(calendar.local(oldest).day() + 1),
+                Held::Nothing => days.1 + 1,
             };
+            let days = (first, days.1);
             let there = self.there(layout, days).await?;
             let here = snapshot.dates(table, days)?;
             let dates: BTreeSet<&String> = here.keys().chain(there.keys()).collect();
