@@ -56,7 +56,12 @@ fn each_trouble_is_told_with_what_to_do() {
     folder.wait_for_rows(tape.rows());
     daemon.wait_for_log("export is not read on");
     assert_eq!(daemon.terminate(), Some(0));
+    // As where a share is not mounted: nothing, or an empty mount point.
     fs::rename(folder.exports(), folder.exports().with_file_name("away")).expect("renamed");
+    fs::create_dir(folder.exports()).expect("made");
+    let (_, text) = folder.verb(&["doctor"]);
+    assert!(text.contains("nothing lies there"), "{text}");
+    fs::remove_dir(folder.exports()).expect("removed");
 
     let (is_well, findings) = examine(&folder);
     assert!(!is_well);

@@ -362,6 +362,11 @@ fn installs_without_a_network(debian: &mut Debian, station: &Folder, config: &st
     .expect("written");
     debian.sh(&format!("systemctl daemon-reload && {check}"));
     debian.sh("man -w pumphouse 2> /dev/null || ls /usr/share/man/man1/pumphouse.1.gz");
+    let ingest = "pumphouse ingest --config /etc/pumphouse/pumphouse.toml /mnt/historian/exports";
+    let (is_done, told) = debian.attempt(ingest);
+    assert!(!is_done && told.contains("sudo -u '#"), "{told}");
+    assert_eq!(debian.sh("ls -A /var/lib/pumphouse"), "");
+    debian.sh(&format!("runuser -u pumphouse -- {ingest}"));
     debian.sh("systemctl start pumphouse");
 }
 

@@ -133,11 +133,13 @@ fn files(config: &Config) -> Vec<Finding> {
 /// The folders of the exports.
 fn folders(config: &Config) -> Vec<Finding> {
     let places = config.historian.watch.iter();
-    let looked = places.map(|place| match fs::read_dir(place) {
-        Ok(entries) => fine(
+    let looked = places.map(|place| match fs::read_dir(place).map(Iterator::count) {
+        Ok(0) => wrong(
             "exports",
-            format!("{}: {} entries", place.display(), entries.count()),
+            format!("{}: nothing lies there", place.display()),
+            "see that the share is mounted (findmnt -T) and that the historian exports to it; the daemon goes on by itself",
         ),
+        Ok(entries) => fine("exports", format!("{}: {entries} entries", place.display())),
         Err(_) if place.is_file() => fine("exports", place.display().to_string()),
         Err(error) => wrong(
             "exports",
@@ -173,7 +175,7 @@ fn store(config: &Config, view: &View) -> anyhow::Result<Vec<Finding>> {
         disk.free_bytes as f64 / 1e9,
         disk.days_left
     );
-    found.push(if disk.reserve_bytes < config.reserve_bytes {
+    found.push(if disk.lacks_reserve(config.reserve_bytes) {
         wrong(
             "disk",
             format!("{room}; the reserve is used up"),

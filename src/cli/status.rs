@@ -275,7 +275,7 @@ fn describe_disk(disk: &Outlook, reserve_bytes: u64) -> String {
         "{gigabytes:.1} GB free, room for {} more days without the central office",
         disk.days_left
     );
-    if disk.reserve_bytes < reserve_bytes {
+    if disk.lacks_reserve(reserve_bytes) {
         text.push_str("; the reserve is used up: make room on this disk");
     }
     if let Some(settled) = disk.settled {

@@ -13,7 +13,7 @@ use rusqlite::{Connection, ErrorCode};
 use serde::Serialize;
 
 use super::{
-    APPLICATION_ID, MIGRATIONS, lock, open_read_only,
+    APPLICATION_ID, MIGRATIONS, lock, open_read_only, refuse_root,
     reserve::{free_bytes, outlook},
 };
 
@@ -77,6 +77,7 @@ pub fn make(store: &Path, folder: &Path, now_s: i64) -> anyhow::Result<Sound> {
     );
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let part = part(folder);
+    refuse_root(&part)?;
     if part.exists() {
         // What an interrupted run left.
         fs::remove_file(&part)?;

@@ -39,6 +39,7 @@ pub mod writer;
 use std::{
     collections::BTreeSet,
     fs::{File, TryLockError},
+    os::unix::fs::MetadataExt,
     path::Path,
 };
 
@@ -49,6 +50,7 @@ use changes::{Changes, Synced};
 use reserve::Reserve;
 use rusqlite::{Connection, OpenFlags};
 use rusqlite_migration::{M, Migrations};
+use rustix::process::geteuid;
 use tokio::sync::watch;
 
 use crate::{
@@ -306,6 +308,7 @@ impl Store {
 
 /// Keeps a second writer out: the daemon and `ingest` would each believe in a station of their own.
 fn lock(path: &Path) -> anyhow::Result<File> {
+    refuse_root(path)?;
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let lock = File::create(&name)
@@ -320,6 +323,25 @@ fn lock(path: &Path) -> anyhow::Result<File> {
             Err(error).with_context(|| format!("cannot lock {}", path.display()))
         }
     }
+}
+
+/// Keeps root from making a file in another user's folder: the daemon, who is that user, could neither write nor replace it.
+fn refuse_root(path: &Path) -> anyhow::Result<()> {
+    // Without a folder, what comes next says so.
+    let owner = folder_of(path).metadata().map_or(0, |folder| folder.uid());
+    ensure!(
+        owner == 0 || !geteuid().is_root(),
+        "the folder of {} is not root's, and its owner could not write what root makes there; run this as the owner: sudo -u '#{owner}' pumphouse …",
+        path.display()
+    );
+    Ok(())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
 }
 
 /// Opens a store for a verb that only looks, and that may come before the daemon's first start.

@@ -16,6 +16,9 @@ use crate::{
     tags::pump_name,
 };
 
+/// Days for which an answered request is known: a broker may bring it again after an outage.
+const KNOWN_DAYS: i64 = 366;
+
 /// What can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
@@ -146,6 +149,9 @@ impl Store {
         self.connection
             .prepare_cached("INSERT INTO panel_requests (request_id, verb, answered_ts, answer) VALUES (?, ?, ?, ?)")?
             .execute(params![asked.id, asked.verb, now.ts, answer])?;
+        self.connection
+            .prepare_cached("DELETE FROM panel_requests WHERE answered_ts < ?")?
+            .execute([now.ts - KNOWN_DAYS * 86_400])?;
         self.send_out(&format!("{}/cmd/result/{}", face.base, asked.id), &answer)?;
         Ok(done)
     }

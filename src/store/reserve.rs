@@ -13,7 +13,10 @@ use rustix::{
     io::Errno,
 };
 
-use super::retention::{Settled, settled};
+use super::{
+    folder_of,
+    retention::{Settled, settled},
+};
 
 /// The reserve is made when the disk has room for it so many times over: it must not be what fills the disk.
 const ROOM_TIMES: u64 = 4;
@@ -138,12 +141,19 @@ pub struct Outlook {
     pub free_bytes: u64,
     /// Days until it is full. What a day takes is taken from the store, or, with less than a day of rows, from the usual.
     pub days_left: u64,
-    /// The reserve, bytes; 0 when it is used up.
+    /// The reserve, bytes; 0 when it is used up, and before the daemon's first start.
     pub reserve_bytes: u64,
     /// The store with its write-ahead log, bytes.
     pub store_bytes: u64,
     /// What has gone to keep the budget.
     pub settled: Option<Settled>,
+}
+
+impl Outlook {
+    /// Whether the disk has no room for the reserve that is asked for: it is used up, or was never made.
+    pub fn lacks_reserve(&self, bytes: u64) -> bool {
+        self.reserve_bytes < bytes && self.free_bytes < bytes * ROOM_TIMES
+    }
 }
 
 /// How long the disk of a store still holds what comes.
@@ -181,10 +191,7 @@ pub(super) fn free_bytes(store: &Path) -> io::Result<u64> {
 
 /// The disk of a store.
 pub(super) fn disk(store: &Path) -> io::Result<StatVfs> {
-    let folder = store
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    Ok(statvfs(folder.unwrap_or(Path::new(".")))?)
+    Ok(statvfs(folder_of(store))?)
 }
 
 #[cfg(test)]
