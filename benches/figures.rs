@@ -255,8 +255,8 @@ impl Taken {
             .map(|it| it.parse::<f64>().expect("ticks"))
             .sum();
         Self {
-            rss_mb: number(&status, "VmRSS:") / 1e3,
-            peak_mb: number(&status, "VmHWM:") / 1e3,
+            rss_mb: number(&status, "VmRSS:") * 1.024 / 1e3,
+            peak_mb: number(&status, "VmHWM:") * 1.024 / 1e3,
             written_mb: number(&io, "write_bytes:") / 1e6,
             // USER_HZ, which is 100 on all of Linux.
             cpu_s: ticks / 100.0,
