@@ -37,11 +37,13 @@ fn a_file_that_waits_for_the_config_is_read_once_that_tells() {
     );
     let mut daemon = folder.run();
     daemon.wait_for_log("export is not read on");
-    let (_, status) = folder.verb(&["status"]);
-    assert!(
-        status.contains("day and month cannot be told apart"),
-        "{status}"
-    );
+    // It is told before it is kept.
+    until("status tells why", || {
+        let (_, status) = folder.verb(&["status"]);
+        status
+            .contains("day and month cannot be told apart")
+            .then_some(())
+    });
     let text = fs::read_to_string(folder.config()).expect("the config");
     let told = text.replace("[historian]\n", "[historian]\ndate_order = \"day_first\"\n");
     fs::write(folder.config(), told).expect("written");
