@@ -337,8 +337,12 @@ impl Store {
         self.changes.next_seq = self.changes.next_seq.max(after + 1);
         self.changes.newest.clear();
         self.connection.execute("DELETE FROM changes", [])?;
-        self.connection
-            .execute("UPDATE central_sync SET pruned = max(pruned, ?)", [before])?;
+        // Nothing waits among what is no longer there. Were `acked` to stay behind, an office that took the first of the new entries, and
+        // whose confirmation was lost, would be sent everything again, and would then stand at an entry that is gone.
+        self.connection.execute(
+            "UPDATE central_sync SET pruned = max(pruned, ?1), acked = max(acked, ?1)",
+            [before],
+        )?;
         for table in Synced::ALL {
             let unit = table.unit();
             let held = held(&self.connection, table)?;
@@ -520,7 +524,10 @@ pub fn waiting_since(connection: &Connection) -> anyhow::Result<Option<i64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::outgoing::Snapshot;
+    use crate::{
+        store::outgoing::Snapshot,
+        sync::meet::{Mark, Meeting, meet},
+    };
 
     /// A store of the first version, with rows that no change log has seen.
     #[test]
@@ -570,6 +577,17 @@ mod tests {
             assert!(
                 standing.newest > 100 && standing.pruned > 0,
                 "{again}: {standing:?}"
+            );
+            // Taken and not confirmed: it goes on, and the entry stays.
+            let mark = Mark {
+                epoch: standing.epoch.clone(),
+                last_rev: standing.newest,
+                nonce: 7,
+            };
+            assert_eq!(
+                meet(&standing, Some(&mark), Some(7)),
+                Meeting::GoOn(standing.pruned),
+                "{again}"
             );
             let entries = between(&store.connection, (0, i64::MAX), 1000).expect("entries");
             let entries: Vec<_> = entries

@@ -145,6 +145,8 @@ struct Model {
     has_copy: bool,
     /// What has changed on the box since its copy was put aside.
     since_copy: Vec<Vec<Edit>>,
+    /// Whether the box was ever made its copy: only then may it be refused.
+    was_set_back: bool,
     /// Whether everything was ever sent anew: the centre may keep what is older than all that the box holds.
     sent_anew: bool,
 }
@@ -168,6 +170,7 @@ impl Model {
             centre_copy: None,
             has_copy: false,
             since_copy: Vec::new(),
+            was_set_back: false,
             sent_anew: false,
         };
         model.open();
@@ -225,7 +228,10 @@ impl Model {
                 self.has_copy = true;
                 self.since_copy.clear();
             }
-            Operation::RestoreBox => self.restore_box(),
+            Operation::RestoreBox => {
+                self.was_set_back |= self.has_copy;
+                self.restore_box();
+            }
         }
     }
 
@@ -295,7 +301,8 @@ impl Model {
         });
         drop(snapshot);
         let mut met = meet(&standing, self.centre.mark.as_ref(), own);
-        if matches!(met, Meeting::Refuse(_)) {
+        if let Meeting::Refuse(why) = &met {
+            assert!(self.was_set_back, "a box that was never set back: {why}");
             let mark = self.centre.mark.as_mut().expect("it is what is refused");
             mark.epoch.clear();
             met = meet(&standing, Some(mark), own);
