@@ -14,6 +14,7 @@ use crate::{
     clock::Clock,
     config::{Assistant, Central, Config},
     store::{
+        NOT_YET,
         look::Look,
         question::{Guard, Limits, Rows},
     },
@@ -156,8 +157,7 @@ impl Desk {
     /// What questions are understood with; `None` before there is a row.
     fn context(&self) -> anyhow::Result<Option<Context>> {
         let plant = &self.config.plant;
-        let look = Look::open(&self.store, plant.zone.clone())
-            .context("is the daemon set up? it makes the store at its first start")?;
+        let look = Look::open(&self.store, plant.zone.clone()).context(NOT_YET)?;
         let Some((first, newest)) = look.ends()? else {
             return Ok(None);
         };

@@ -15,6 +15,7 @@ use crate::{
     },
     quality::DayQuality,
     store::{
+        NOT_YET,
         reserve::Outlook,
         view::{Calls, Central, NewestPlan, Table, View},
     },
@@ -41,8 +42,7 @@ pub struct Status {
 impl Status {
     pub fn run(self) -> anyhow::Result<()> {
         let config = self.config.load()?;
-        let view = View::open(&config.store)
-            .context("is the daemon set up? it makes the store at its first start")?;
+        let view = View::open(&config.store).context(NOT_YET)?;
         let newest = view.newest_row()?;
         let age_min = newest
             .as_ref()

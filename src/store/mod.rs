@@ -344,9 +344,12 @@ fn folder_of(path: &Path) -> &Path {
     folder.unwrap_or(Path::new("."))
 }
 
+/// Why there may be no store to look at.
+pub const NOT_YET: &str = "is the daemon set up? it makes the store at its first start";
+
 /// Opens a store for a verb that only looks, and that may come before the daemon's first start.
 pub fn open_existing(path: &Path) -> anyhow::Result<Connection> {
-    open_read_only(path).context("is the daemon set up? it makes the store at its first start")
+    open_read_only(path).context(NOT_YET)
 }
 
 /// Opens a store for reading only.
