@@ -343,9 +343,13 @@ fn installs_without_a_network(debian: &mut Debian, station: &Folder, config: &st
         );
     }
     let check = "pumphouse check --config /etc/pumphouse/pumphouse.toml";
-    debian.sh(&format!(
+    let told = debian.sh(&format!(
         "pumphouse init --yes --exports /mnt/historian/exports --out /etc/pumphouse/pumphouse.toml --force && {check}"
     ));
+    assert!(
+        told.contains("\n  sudo systemctl start pumphouse"),
+        "{told}"
+    );
     fs::write(debian.path("/etc/pumphouse/pumphouse.toml"), config).expect("written");
     fs::write(debian.path("/usr/local/bin/intruder"), INTRUDER).expect("written");
     fs::write(

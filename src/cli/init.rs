@@ -123,11 +123,19 @@ impl Init {
     fn report(&self, findings: &Findings, text: &str) -> String {
         let guesses = text.lines().filter(|line| line.contains("GUESS")).count();
         let config = self.out.display();
+        // The service reads the exports itself, and root, who has written this config, is not let into its store.
+        let then = if written::is_for_service(self.folder()) {
+            "sudo systemctl start pumphouse".into()
+        } else {
+            format!(
+                "pumphouse ingest --config {config} {}",
+                findings.exports.display()
+            )
+        };
         format!(
             "{}\n{config} is written, with {guesses} guesses to put right: look for GUESS.\n\
-             Next:\n  pumphouse check --config {config}\n  pumphouse ingest --config {config} {}\n",
-            findings.summary(),
-            findings.exports.display()
+             Next:\n  pumphouse check --config {config}\n  {then}\n",
+            findings.summary()
         )
     }
 }

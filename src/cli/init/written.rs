@@ -20,6 +20,11 @@ const FLOW_ROOM: f64 = 1.25;
 /// Room above the highest level seen.
 const LEVEL_ROOM: f64 = 1.05;
 
+/// Whether a config in this folder is the service's.
+pub fn is_for_service(folder: &Path) -> bool {
+    folder.starts_with("/etc")
+}
+
 /// The text of the config; `folder` is the one it will lie in.
 pub fn config(answers: &Answers, findings: &Findings, folder: &Path) -> String {
     let mut text = SAMPLE.to_owned();
@@ -74,7 +79,7 @@ pub fn config(answers: &Answers, findings: &Findings, folder: &Path) -> String {
         "GUESS: G-04 tells when a day takes more",
     );
     // What a service writes does not lie among the configs.
-    if folder.starts_with("/etc") {
+    if is_for_service(folder) {
         set(
             "path",
             "\"/var/lib/pumphouse/pumphouse.db\"".into(),
