@@ -33,8 +33,8 @@ pub enum Meeting {
 /// which the central office stands.
 ///
 /// The smaller of the two marks counts: a central office that is behind was restored from a backup; one that is ahead took a
-/// batch whose confirmation was lost. Sending again what has arrived changes nothing. When the entry at which it stands is not
-/// one of this store, it knows a future that this store has lost, and rows that may exist nowhere else: a person decides.
+/// batch whose confirmation was lost. Sending again what has arrived changes nothing. When the entry at which it stands is another
+/// one than this store has by that number, it knows a future that this store has lost, and rows that may exist nowhere else: a person decides.
 pub fn meet(standing: &Standing, centre: Option<&Mark>, nonce: Option<i64>) -> Meeting {
     let Some(centre) = centre else {
         return if standing.pruned == 0 {
@@ -62,7 +62,12 @@ pub fn meet(standing: &Standing, centre: Option<&Mark>, nonce: Option<i64>) -> M
         ));
     }
     let from = standing.acked.min(centre.last_rev);
-    if centre.last_rev > standing.acked && nonce != Some(centre.nonce) {
+    // What the office has confirmed may no longer be in the change log; what is in it must be the same there.
+    let is_strange = match nonce {
+        Some(nonce) => nonce != centre.nonce,
+        None => centre.last_rev > standing.acked,
+    };
+    if is_strange {
         Meeting::Refuse(
             "this store is older than what the central office has of it: it was set back to a backup, or another box runs from a \
              copy of this disk; the office may have rows that exist nowhere else. `pumphouse verify` shows what differs; \
@@ -149,6 +154,15 @@ mod tests {
             ));
         }
         assert_eq!(meet(&standing, Some(&centre), Some(80)), Meeting::GoOn(4));
+        // A box that was set back has used the number again, and an office that knows the other future was restored since.
+        let restored = Standing {
+            acked: 9,
+            ..standing.clone()
+        };
+        assert!(matches!(
+            meet(&restored, Some(&centre), Some(81)),
+            Meeting::Refuse(_)
+        ));
         let freed = Mark {
             epoch: String::new(),
             ..centre
