@@ -2,9 +2,13 @@
 
 mod common;
 
-use std::{fs, path::Path};
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::Path,
+};
 
-use common::binary;
+use common::{binary, serial_plc::terminal};
 
 fn run(folder: &Path, arguments: &[&str]) -> (bool, String) {
     let output = binary::run(folder, arguments);
@@ -81,11 +85,56 @@ fn a_config_is_written_from_the_exports_and_loads() {
         &["init", "--yes", "--exports", "nowhere", "--force"],
     );
     assert!(
-        !went_well && said.contains("nowhere is not there"),
+        !went_well && said.contains("\"nowhere\" is not there"),
         "{said}"
     );
     let now = fs::read_to_string(folder.join("pumphouse.toml")).expect("a config");
     assert_eq!(now, text, "what fails changes nothing");
+}
+
+#[test]
+fn a_wrong_answer_is_asked_for_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let simulate = [
+        "simulate",
+        "--out",
+        ".",
+        "--days",
+        "1",
+        "--start",
+        "2025-03-03",
+    ];
+    assert!(run(folder.path(), &simulate).0);
+    fs::remove_file(folder.path().join("pumphouse.toml")).expect("it has made a config, too");
+    let (mut keyboard, device) = terminal();
+    let screen = File::options().read(true).open(device).expect("a terminal");
+    keyboard
+        .write_all(b"nowhere\n\nNorth 7\nnorth-7\nPumps in the north\nMars/Base\nEurope/Vienna\n")
+        .expect("typed");
+    let output = binary::command(folder.path(), &["init"])
+        .stdin(screen)
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    for (word, times) in [
+        ("Folder with the exports [exports]:", 2),
+        ("\"nowhere\" is not there", 1),
+        ("Id of the site [stp-01]:", 2),
+        ("\"North 7\" must be 1 to 32 of", 1),
+        ("Name of the site", 1),
+        ("Time zone of the plant", 2),
+        ("\"Mars/Base\" is no IANA time zone", 1),
+    ] {
+        assert_eq!(said.matches(word).count(), times, "{word}: {said}");
+    }
+    let text = fs::read_to_string(folder.path().join("pumphouse.toml")).expect("a config");
+    for line in [
+        "id = \"north-7\"",
+        "name = \"Pumps in the north\"",
+        "timezone = \"Europe/Vienna\"",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, bail, ensure};
 
 use super::print_text;
-use crate::config::Config;
+use crate::config::{Config, SITE_ID, is_site_id};
 
 mod findings;
 mod written;
@@ -68,11 +68,6 @@ impl Init {
             self.out.display()
         );
         let answers = self.answers()?;
-        ensure!(
-            answers.exports.exists(),
-            "{} is not there; --exports names the folder with the historian's exports",
-            answers.exports.display()
-        );
         let findings = Findings::look(&answers, self.files)?;
         let text = written::config(&answers, &findings, self.folder());
         fs::write(&self.out, &text)
@@ -96,26 +91,45 @@ impl Init {
 
     fn answers(&self) -> anyhow::Result<Answers> {
         let asks = !self.yes && stdin().is_terminal();
-        let answer = |given: Option<String>, question: &str, default: &str| match given {
-            Some(given) => Ok(given),
-            None if asks => ask(question, default),
-            None => Ok(default.to_owned()),
+        let answer = |question: &Question<'_>, given: Option<String>| match given {
+            None if asks => question.ask(),
+            given => {
+                let answer = given.unwrap_or_else(|| question.default.to_owned());
+                question
+                    .wrong(&answer)
+                    .map_or(Ok(answer), |wrong| bail!("{wrong}"))
+            }
         };
-        let exports = self.exports.as_ref().map(|path| path.display().to_string());
-        let timezone = answer(
-            self.timezone.clone(),
-            "Time zone of the plant",
-            &zone_of_machine(),
-        )?;
-        ensure!(
-            jiff::tz::TimeZone::get(&timezone).is_ok(),
-            "{timezone:?} is no IANA time zone; write it like Europe/Berlin"
-        );
+        let exports = Question {
+            text: "Folder with the exports",
+            default: "exports",
+            is_right: |it| Path::new(it).exists(),
+            else_told: "is not there; --exports names the folder with the historian's exports",
+        };
+        let site_id = Question {
+            text: "Id of the site",
+            default: "stp-01",
+            is_right: is_site_id,
+            else_told: SITE_ID,
+        };
+        let name = Question {
+            text: "Name of the site",
+            default: "STP pump station",
+            is_right: |_| true,
+            else_told: "",
+        };
+        let timezone = Question {
+            text: "Time zone of the plant",
+            default: &zone_of_machine(),
+            is_right: |it| jiff::tz::TimeZone::get(it).is_ok(),
+            else_told: "is no IANA time zone; write it like Europe/Berlin",
+        };
+        let given = self.exports.as_ref().map(|path| path.display().to_string());
         Ok(Answers {
-            exports: answer(exports, "Folder with the exports", "exports")?.into(),
-            site_id: answer(self.site_id.clone(), "Id of the site", "stp-01")?,
-            name: answer(self.name.clone(), "Name of the site", "STP pump station")?,
-            timezone,
+            exports: answer(&exports, given)?.into(),
+            site_id: answer(&site_id, self.site_id.clone())?,
+            name: answer(&name, self.name.clone())?,
+            timezone: answer(&timezone, self.timezone.clone())?,
             date_order: self.date_order.clone(),
         })
     }
@@ -140,15 +154,41 @@ impl Init {
     }
 }
 
-fn ask(question: &str, default: &str) -> anyhow::Result<String> {
-    eprint!("{question} [{default}]: ");
-    std::io::stderr().flush()?;
-    let mut line = String::new();
-    stdin()
-        .read_line(&mut line)
-        .context("cannot read the answer")?;
-    let answer = line.trim();
-    Ok(if answer.is_empty() { default } else { answer }.to_owned())
+/// What is asked on a terminal, or given by an option.
+struct Question<'a> {
+    text: &'a str,
+    default: &'a str,
+    is_right: fn(&str) -> bool,
+    /// What is wrong with an answer that is not right.
+    else_told: &'a str,
+}
+
+impl Question<'_> {
+    fn wrong(&self, answer: &str) -> Option<String> {
+        (!(self.is_right)(answer)).then(|| format!("{answer:?} {}", self.else_told))
+    }
+
+    /// Asks until the answer is right.
+    fn ask(&self) -> anyhow::Result<String> {
+        loop {
+            eprint!("{} [{}]: ", self.text, self.default);
+            std::io::stderr().flush()?;
+            let mut line = String::new();
+            let read = stdin().read_line(&mut line);
+            ensure!(
+                read.context("cannot read the answer")? > 0,
+                "no answer; nothing is written"
+            );
+            let answer = match line.trim() {
+                "" => self.default,
+                answer => answer,
+            };
+            match self.wrong(answer) {
+                None => return Ok(answer.to_owned()),
+                Some(wrong) => eprintln!("  {wrong}"),
+            }
+        }
+    }
 }
 
 /// The machine's own zone, by the link that systemd keeps.

@@ -172,15 +172,23 @@ impl Config {
     }
 }
 
+/// What a site's id must be.
+pub const SITE_ID: &str = "must be 1 to 32 of a–z, 0–9 and -";
+
+/// Whether a text can be a site's id.
+pub fn is_site_id(text: &str) -> bool {
+    let is_id_char = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    (1..=32).contains(&text.len()) && text.chars().all(is_id_char)
+}
+
 fn believe(root: &Section<'_>, folder: &Path, text: &str) -> Config {
     let site = root.section("site");
     if !site.is_present() {
         root.fault("site", "the section is missing");
     }
     let site_id = site.text("id").unwrap_or_default();
-    let is_id_char = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if site.is_present() && !(1..=32).contains(&site_id.len()) || !site_id.chars().all(is_id_char) {
-        site.fault("id", "must be 1 to 32 of a–z, 0–9 and -");
+    if site.is_present() && !is_site_id(&site_id) {
+        site.fault("id", SITE_ID);
     }
     let site_name = site.text("name").unwrap_or_else(|| site_id.clone());
     let mut notes = Vec::new();
