@@ -297,6 +297,7 @@ fn a_box_lives_from_install_to_purge() {
     installs_without_a_network(&mut debian, &station, &config);
     runs_under_its_restrictions(&debian, &panel, &mut tape);
     a_hang_is_ended_by_the_watchdog(&debian, &mut tape);
+    backs_up_elsewhere(&debian, &config);
     a_bad_config_is_not_tried_again(&debian, &config);
 
     // A second boot has what the first one had.
@@ -368,7 +369,10 @@ fn installs_without_a_network(debian: &mut Debian, station: &Folder, config: &st
     debian.sh("man -w pumphouse 2> /dev/null || ls /usr/share/man/man1/pumphouse.1.gz");
     let ingest = "pumphouse ingest --config /etc/pumphouse/pumphouse.toml /mnt/historian/exports";
     let (is_done, told) = debian.attempt(ingest);
-    assert!(!is_done && told.contains("sudo -u '#"), "{told}");
+    assert!(
+        !is_done && told.contains("sudo -u pumphouse pumphouse"),
+        "{told}"
+    );
     assert_eq!(debian.sh("ls -A /var/lib/pumphouse"), "");
     debian.sh(&format!("runuser -u pumphouse -- {ingest}"));
     debian.sh("systemctl start pumphouse");
@@ -424,9 +428,40 @@ fn a_hang_is_ended_by_the_watchdog(debian: &Debian, tape: &mut Tape<'_>) {
     assert_eq!(debian.service("ActiveState"), "active");
 }
 
+/// On another disk, as the guide has it: without the drop-in the journal names it.
+fn backs_up_elsewhere(debian: &Debian, config: &str) {
+    let file = debian.path("/etc/pumphouse/pumphouse.toml");
+    let elsewhere = config.replace("[storage]\n", "[storage]\nbackups = \"/mnt/backups\"\n");
+    fs::write(&file, elsewhere).expect("written");
+    debian.sh("install -d -o pumphouse -m 0700 /mnt/backups");
+    let (is_made, _) = debian.attempt("systemctl start pumphouse-backup");
+    let told = debian.sh("journalctl --no-pager -u pumphouse-backup");
+    assert!(
+        !is_made && told.contains("ReadWritePaths=/mnt/backups"),
+        "{told}"
+    );
+    debian.sh(
+        "mkdir -p /etc/systemd/system/pumphouse-backup.service.d && cd /etc/systemd/system/pumphouse-backup.service.d \
+         && printf '[Service]\\nReadWritePaths=/mnt/backups\\n' > disk.conf && systemctl daemon-reload \
+         && systemctl start pumphouse-backup && ls /mnt/backups/pumphouse-*.db && rm -r /mnt/backups",
+    );
+    let (is_done, told) = debian.attempt(
+        "runuser -u pumphouse -- pumphouse restore --config /etc/pumphouse/pumphouse.toml",
+    );
+    assert!(
+        !is_done && told.contains("there is no backup in /mnt/backups"),
+        "{told}"
+    );
+    fs::write(&file, config).expect("written");
+}
+
 fn a_bad_config_is_not_tried_again(debian: &Debian, config: &str) {
     let file = debian.path("/etc/pumphouse/pumphouse.toml");
     fs::write(&file, config.replace("id = \"case\"", "id = \"Case 1\"")).expect("written");
+    let running = debian.service("MainPID");
+    let (is_fine, _) = debian.attempt("systemctl reload pumphouse");
+    assert!(!is_fine && debian.service("MainPID") == running);
+    assert!(debian.journal().contains("Case 1"), "{}", debian.journal());
     let (is_fine, _) = debian.attempt("systemctl restart pumphouse");
     assert!(!is_fine);
     debian.wait_for_service("it has failed", || {
