@@ -304,6 +304,7 @@ impl Daemon {
                     group,
                     face: face.clone(),
                     store: config.store.clone(),
+                    handle: self.handle.clone(),
                     committed: self.committed.clone(),
                     stopping: stopping.clone(),
                     calendar: Calendar::new(config.plant.zone.clone()),

@@ -195,6 +195,15 @@ pub fn day_of(text: &str) -> Option<Day> {
     Some(i64::from(since.get_days()))
 }
 
+/// A span of minutes for people: `7 min`, `5 h`, `3 days`.
+pub fn span_text(min: i64) -> String {
+    match min {
+        ..120 => format!("{min} min"),
+        120..2880 => format!("{} h", min / 60),
+        _ => format!("{} days", min / 1440),
+    }
+}
+
 /// A minute of UTC as RFC 3339.
 pub fn utc_text(minute: Minute) -> String {
     timestamp(minute).to_string()

@@ -4,12 +4,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::calendar::Minute;
 
-/// A wait before the next attempt, between half of the given seconds and all of them: boxes that lost a server together do not
-/// come back together.
-pub fn with_jitter(seconds: u64) -> Duration {
-    Duration::from_millis(seconds * 1000 - rand::random_range(0..=seconds * 500))
-}
-
 /// Tells the time.
 #[derive(Clone, Copy, Debug)]
 pub enum Clock {

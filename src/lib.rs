@@ -48,6 +48,7 @@ pub mod web;
 
 // The program around it.
 pub mod app;
+mod attempts;
 pub mod cli;
 pub mod clock;
 pub mod config;

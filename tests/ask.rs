@@ -31,7 +31,10 @@ fn the_command_line_answers_without_a_model() {
     let folder = Folder::new("ask");
     folder.configure("");
     let (done, said) = ask_by_hand(&folder, &["What is the level?"]);
-    assert!(!done && said.contains("is the daemon set up?"), "{said}");
+    assert!(
+        !done && said.contains("it is not there yet; the daemon makes it at its first start"),
+        "{said}"
+    );
     let mut tape = folder.tape(300);
     tape.write(0, |_| {});
     let daemon = folder.run();

@@ -81,6 +81,57 @@ fn a_damaged_store_is_replaced_by_the_backup_and_the_exports() {
 }
 
 #[test]
+fn a_store_that_is_damaged_at_work_ends_the_daemon_and_is_mended_by_the_next_start() {
+    let (folder, _) = station("at-work");
+    // Some minutes of the first day are not there yet, and the store begins anew.
+    let [first, second] = exports(&folder).try_into().expect("two days");
+    let text = fs::read_to_string(&first).expect("a day");
+    let is_late = |line: &&str| line.contains(" 18:1");
+    let late: String = text
+        .lines()
+        .filter(is_late)
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let rest: String = text
+        .lines()
+        .filter(|line| !is_late(line))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    fs::write(&first, rest).expect("written");
+    fs::remove_file(folder.store()).expect("removed");
+    let mut daemon = folder.run();
+    folder.wait_until_read();
+    assert!(folder.verb(&["backup"]).0);
+    assert_eq!(daemon.terminate(), Some(0));
+
+    // When it has read the second day once more, it has the store; of the first it has not looked at anything.
+    let mut daemon = folder.run();
+    fs::copy(second, folder.exports().join("again.csv")).expect("copied");
+    folder.wait_until_read();
+    damage(&folder.store());
+    folder.write("late.csv", late.as_bytes());
+    assert_eq!(daemon.wait(), Some(1), "{}", daemon.log());
+    let log = daemon.log();
+    assert!(
+        log.contains("the store is damaged; the next start mends it"),
+        "{log}"
+    );
+
+    let mut daemon = folder.run();
+    daemon.wait_for_log("the newest good backup is in its place");
+    folder.wait_until_read();
+    assert_eq!(daemon.terminate(), Some(0));
+    let mended = tables(&folder.store());
+
+    // The same files without all that.
+    fs::remove_file(folder.store()).expect("removed");
+    let mut daemon = folder.run();
+    folder.wait_until_read();
+    assert_eq!(daemon.terminate(), Some(0));
+    assert_eq!(mended, tables(&folder.store()));
+}
+
+#[test]
 fn without_a_good_backup_the_exports_are_read_again() {
     let (folder, backup) = station("anew");
     let whole = tables(&folder.store());
@@ -107,7 +158,10 @@ fn a_backup_is_put_back_and_taken_back_again() {
     fs::copy(&exports(&folder)[1], again).expect("copied");
     folder.wait_until_read();
     let (restored, told) = folder.verb(&["restore"]);
-    assert!(!restored && told.contains("another pumphouse"), "{told}");
+    assert!(
+        !restored && told.contains("stop that one first: sudo systemctl stop pumphouse"),
+        "{told}"
+    );
     assert_eq!(daemon.terminate(), Some(0));
     let whole = tables(&folder.store());
 
@@ -123,6 +177,14 @@ fn a_backup_is_put_back_and_taken_back_again() {
     let (undone, told) = folder.verb(&["restore", aside.to_str().expect("a name")]);
     assert!(undone, "{told}");
     assert_eq!(tables(&folder.store()), whole);
+
+    let (restored, told) = folder.verb(&["restore", "elsewhere.db"]);
+    assert!(
+        !restored
+            && told.contains("there is no backup elsewhere.db")
+            && told.contains(backup.to_str().expect("a name")),
+        "{told}"
+    );
 
     damage(&backup);
     let (restored, told) = folder.verb(&["restore"]);

@@ -5,8 +5,10 @@ mod common;
 use std::fs;
 
 use common::{
+    mosquitto::{Mosquitto, Setup},
     ports::free_port,
     station::{Folder, Row},
+    waiting::until,
 };
 use serde_json::Value;
 
@@ -80,7 +82,7 @@ fn each_trouble_is_told_with_what_to_do() {
         ("exports", "No such file"),
         ("exports", "day and month"),
         ("data", "min old"),
-        ("broker", "messages have been waiting"),
+        ("broker", "Connection refused (os error 111) (for 0 min)"),
         ("broker", "refused"),
         ("backup", "there is none"),
     ] {
@@ -95,4 +97,51 @@ fn each_trouble_is_told_with_what_to_do() {
         text.contains("→ ") && text.contains("need a person"),
         "{text}"
     );
+}
+
+/// What `doctor` finds wrong with one thing.
+fn wrong_with(folder: &Folder, of: &str) -> Option<String> {
+    let (_, findings) = examine(folder);
+    let finding = findings
+        .iter()
+        .find(|it| it["of"] == of && it["is_fine"] == false)?;
+    Some(finding["found"].as_str().expect("a text").to_owned())
+}
+
+#[test]
+fn a_broker_that_lets_nobody_in_is_told_until_it_does() {
+    let broker = Mosquitto::start_with(&Setup {
+        user: Some(("case", "the right one")),
+        ..Setup::default()
+    });
+    let folder = Folder::new("shut-out");
+    let password = folder.config().with_file_name("password");
+    fs::write(&password, "").expect("written");
+    folder.configure(&format!(
+        "[mqtt]\nurl = \"mqtt://127.0.0.1:{}\"\nusername = \"case\"\npassword_file = {password:?}\nretry_s_max = 1\n\
+         sparkplug_group = \"plant\"\n",
+        broker.port
+    ));
+    let tape = folder.tape(5);
+    let mut daemon = folder.run();
+    folder.wait_for_rows(tape.rows());
+    for (secret, word) in [("", "is empty"), ("a wrong one", "does not accept user")] {
+        fs::write(&password, secret).expect("written");
+        for of in ["broker", "sparkplug"] {
+            until(word, || {
+                wrong_with(&folder, of).filter(|found| found.contains(word))
+            });
+        }
+        let (_, told) = folder.verb(&["status"]);
+        assert_eq!(told.matches(word).count(), 2, "{told}");
+    }
+    fs::write(&password, "the right one\n").expect("written");
+    for of in ["broker", "sparkplug"] {
+        until("it is let in", || {
+            wrong_with(&folder, of).is_none().then_some(())
+        });
+    }
+    let (_, told) = folder.verb(&["status"]);
+    assert!(!told.contains("does not accept"), "{told}");
+    assert_eq!(daemon.terminate(), Some(0));
 }

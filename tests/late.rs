@@ -15,7 +15,7 @@ use common::{
     tape::{self, File},
 };
 use jiff::civil::{Date, date};
-use pumphouse::{calendar::Minute, config::Config, simulate::FaultScript};
+use pumphouse::{calendar::Minute, config::Config, simulate::FaultScript, store::troubles::Part};
 use tempfile::TempDir;
 
 const START: Date = date(2025, 3, 3);
@@ -350,7 +350,7 @@ fn late_rows_that_fail_half_way_leave_nothing_behind_whatever_else_is_written() 
     let noting = gateway
         .writer()
         .handle()
-        .transact(|store| store.note_trouble("away", 1));
+        .transact(|store| store.note_trouble(Part::Central, "away", 1));
     noting.expect("noted");
     gateway.stop();
     assert_same("half way", &place.tables(), &before);

@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
-
 use super::{
     Answer, Show,
     intents::{Context, examples, is_for_nobody, understand},
@@ -14,7 +12,6 @@ use crate::{
     clock::Clock,
     config::{Assistant, Central, Config},
     store::{
-        NOT_YET,
         look::Look,
         question::{Guard, Limits, Rows},
     },
@@ -157,7 +154,7 @@ impl Desk {
     /// What questions are understood with; `None` before there is a row.
     fn context(&self) -> anyhow::Result<Option<Context>> {
         let plant = &self.config.plant;
-        let look = Look::open(&self.store, plant.zone.clone()).context(NOT_YET)?;
+        let look = Look::open(&self.store, plant.zone.clone())?;
         let Some((first, newest)) = look.ends()? else {
             return Ok(None);
         };

@@ -15,7 +15,7 @@ use crate::{
     store::{
         journal::alarm_name,
         kpis::{alarm_day, as_json, newest_minute},
-        open_existing,
+        open_read_only,
     },
 };
 
@@ -38,7 +38,7 @@ pub struct Alarms {
 impl Alarms {
     pub fn run(self) -> anyhow::Result<()> {
         let config = self.config.load()?;
-        let store = open_existing(&config.store)?;
+        let store = open_read_only(&config.store)?;
         let newest = newest_minute(&store)?.context("the store has no row yet")?;
         let mut calendar = Calendar::new(config.plant.zone.clone());
         let last = calendar.local(newest).day();

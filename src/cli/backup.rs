@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde_json::json;
 
 use super::{ConfigFile, ingest::progress_bar, print_json, print_text};
@@ -14,6 +14,7 @@ use crate::{
     clock::Clock,
     store::{
         backups::{self, Sound},
+        owner_name,
         reserve::outlook,
     },
 };
@@ -101,6 +102,17 @@ impl Restore {
                 .with_context(|| format!("there is no backup in {}; name one", folder.display()))
         };
         let path = self.backup.map_or_else(newest, Ok)?;
+        if !path.exists() {
+            let there = backups::list(folder);
+            let there = there.iter().map(|path| format!("\n  {}", path.display()));
+            let there: String = there.collect();
+            bail!(
+                "there is no backup {}; in {} there are:{}",
+                path.display(),
+                folder.display(),
+                if there.is_empty() { " none" } else { &there }
+            );
+        }
         let backup = backups::verify(&path)?;
         let aside = backups::put_back(&config.store, &backup, Clock::Wall.now_s())?;
         if self.json {
@@ -108,8 +120,13 @@ impl Restore {
         }
         let mut text = format!("restored {}\n         {}\n", path.display(), told(&backup));
         if let Some(aside) = aside {
+            // As this was typed.
+            let sudo = match std::env::var_os("SUDO_UID") {
+                Some(_) => format!("sudo -u {} ", owner_name(&config.store)),
+                None => String::new(),
+            };
             text += &format!(
-                "aside    {}\n         pumphouse restore --config {} {} brings it back\n",
+                "aside    {}\n         {sudo}pumphouse restore --config {} {} brings it back\n",
                 aside.display(),
                 self.config.config.display(),
                 aside.display()

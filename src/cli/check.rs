@@ -1,6 +1,9 @@
 //! `pumphouse check`: what is wrong with a config.
 
-use std::{os::unix::fs::PermissionsExt, path::Path};
+use std::{
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
 
 use anyhow::ensure;
 use serde_json::json;
@@ -10,7 +13,7 @@ use crate::{
     config::Config,
     forecast::models::{Change, Models},
     modbus::Place,
-    web::{access::passwords::Users, listen::Certificate},
+    web::look_at_files,
 };
 
 /// Check a config file: every fault at once, nothing touched
@@ -57,6 +60,40 @@ impl Check {
     }
 }
 
+/// The files that servers and hooks need, each with its section of the config.
+fn files(config: &Config) -> Vec<(&'static str, &PathBuf)> {
+    fn pair(auth: &Option<(PathBuf, PathBuf)>) -> impl Iterator<Item = &PathBuf> {
+        auth.iter()
+            .flat_map(|(certificate, key)| [certificate, key])
+    }
+    let mut files = Vec::new();
+    if let Some(it) = &config.mqtt {
+        let named = it.password_file.iter().chain(&it.ca_file);
+        files.extend(
+            named
+                .chain(pair(&it.client_auth))
+                .map(|file| ("mqtt", file)),
+        );
+    }
+    if let Some(it) = &config.central {
+        let named = it.password_file.iter().chain(&it.ca_file);
+        files.extend(
+            named
+                .chain(pair(&it.client_auth))
+                .map(|file| ("central", file)),
+        );
+    }
+    if let Some(it) = &config.assistant {
+        let named = it.key_file.iter().chain(&it.ca_file);
+        files.extend(named.map(|file| ("assistant", file)));
+    }
+    if let Some(it) = &config.notify {
+        let named = it.webhook_token_file.iter().chain(&it.webhook_ca_file);
+        files.extend(named.map(|file| ("notify", file)));
+    }
+    files
+}
+
 /// Looks at the files, folders and models that a config names: an error for what is missing, a word for what is worth one.
 pub(super) fn look(config: &Config) -> anyhow::Result<Vec<String>> {
     let mut notes = Vec::new();
@@ -74,50 +111,17 @@ pub(super) fn look(config: &Config) -> anyhow::Result<Vec<String>> {
         "the folder of storage.path, {}, does not exist",
         folder.unwrap_or(&config.store).display()
     );
-    if let Some(mqtt) = &config.mqtt {
-        let client = mqtt
-            .client_auth
-            .iter()
-            .flat_map(|(certificate, key)| [certificate, key]);
-        for file in mqtt.password_file.iter().chain(&mqtt.ca_file).chain(client) {
-            ensure!(
-                file.exists(),
-                "a file that [mqtt] names, {}, does not exist",
-                file.display()
-            );
-        }
-    }
-    if let Some(web) = &config.web {
-        if let Some(passwords) = &web.password_file {
-            Users::new(passwords.clone()).verify()?;
-        }
-        if let Some((certificate, key)) = &web.tls {
-            Certificate::load(certificate, key)?;
-        }
-    }
-    if let Some(key) = config
-        .assistant
-        .as_ref()
-        .and_then(|it| it.key_file.as_ref())
-    {
+    for (section, file) in files(config) {
         ensure!(
-            key.exists(),
-            "the file that [assistant] names, {}, does not exist",
-            key.display()
+            file.exists(),
+            "a file that [{section}] names, {}, does not exist",
+            file.display()
         );
     }
+    if let Some(web) = &config.web {
+        look_at_files(web)?;
+    }
     if let Some(notify) = &config.notify {
-        for file in notify
-            .webhook_token_file
-            .iter()
-            .chain(&notify.webhook_ca_file)
-        {
-            ensure!(
-                file.exists(),
-                "a file that [notify] names, {}, does not exist",
-                file.display()
-            );
-        }
         notes.extend(notify.command.first().and_then(|program| note_on(program)));
     }
     if let Some(Place::Rtu { device, .. }) = config.modbus.as_ref().map(|it| &it.place)

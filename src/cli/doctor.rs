@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::{TcpStream, ToSocketAddrs},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs},
     path::Path,
     time::{Duration, SystemTime},
 };
@@ -16,7 +16,7 @@ use crate::{
     clock::Clock,
     config::Config,
     modbus::Place,
-    store::{backups, view::View},
+    store::{backups, troubles::Part, view::View},
 };
 
 /// A newest row may be this much older than exports usually are, min.
@@ -29,6 +29,12 @@ const ROOM_DAYS_MIN: u64 = 30;
 const WAITING_MIN: i64 = 15;
 /// How long a server may take to answer.
 const ANSWER: Duration = Duration::from_secs(3);
+/// What to do about a broker that takes nothing.
+const BROKER_REMEDY: &str = "put right what the reason says, in [mqtt] or at the broker (journalctl -u pumphouse has more); nothing is lost meanwhile";
+/// What to do about a server that does not answer.
+const NETWORK_REMEDY: &str = "see that it runs, that the network and its firewall let this box through, and that the address is right";
+/// What to do about a dashboard that does not answer.
+const DAEMON_REMEDY: &str = "see that the daemon runs (systemctl status pumphouse) and what its log says (journalctl -u pumphouse)";
 /// Files told that are not read on.
 const FILES_MAX: usize = 3;
 
@@ -82,9 +88,9 @@ impl Doctor {
         found.extend(folders(&config));
         match View::open(&config.store) {
             Ok(view) => found.extend(store(&config, &view)?),
-            Err(_) => found.push(wrong(
+            Err(error) => found.push(wrong(
                 "store",
-                format!("there is no store {} yet", config.store.display()),
+                format!("{error:#}"),
                 "start the daemon (systemctl start pumphouse), or load the exports with pumphouse ingest",
             )),
         }
@@ -222,20 +228,33 @@ fn age(config: &Config, view: &View) -> anyhow::Result<Finding> {
     })
 }
 
-/// What waits, and what is refused.
+/// What waits, what is refused, and what the daemon says keeps it from its work.
 fn deliveries(config: &Config, view: &View) -> anyhow::Result<Vec<Finding>> {
     let now_s = Clock::Wall.now_s();
     let mut found = Vec::new();
     if config.mqtt.is_some() {
         let waits_min = view.oldest_message()?.map_or(0, |ts| (now_s - ts) / 60);
-        found.push(if waits_min > WAITING_MIN {
-            wrong(
+        found.push(match view.trouble(Part::Broker)? {
+            Some(trouble) => wrong("broker", trouble.told(now_s), BROKER_REMEDY),
+            None if waits_min > WAITING_MIN => wrong(
                 "broker",
                 format!("messages have been waiting for {waits_min} min"),
-                "see what the log says of the broker (journalctl -u pumphouse); nothing is lost meanwhile",
-            )
-        } else {
-            fine("broker", "nothing waits for long")
+                BROKER_REMEDY,
+            ),
+            None => fine("broker", "nothing waits for long"),
+        });
+        if let Some(trouble) = view.trouble(Part::Sparkplug)? {
+            found.push(wrong("sparkplug", trouble.told(now_s), BROKER_REMEDY));
+        }
+    }
+    if let Some(web) = &config.web {
+        found.push(match view.trouble(Part::Dashboard)? {
+            Some(trouble) => wrong(
+                "dashboard",
+                trouble.told(now_s),
+                "put right what the reason says; a file must be one that the service may read (sudo chgrp pumphouse FILE; sudo chmod 640 FILE)",
+            ),
+            None => reach("dashboard", &near(web.listen), web.listen.port(), DAEMON_REMEDY),
         });
     }
     if config.central.is_some() {
@@ -244,7 +263,7 @@ fn deliveries(config: &Config, view: &View) -> anyhow::Result<Vec<Finding>> {
         found.push(match central.trouble {
             Some(trouble) => wrong(
                 "central",
-                format!("{rows}: {trouble}"),
+                format!("{rows}; {}", trouble.told(now_s)),
                 "put right what the reason says, here or at the central office; rows are kept until it takes them",
             ),
             None => fine("central", rows),
@@ -271,9 +290,18 @@ fn deliveries(config: &Config, view: &View) -> anyhow::Result<Vec<Finding>> {
     Ok(found)
 }
 
+/// Where this machine itself finds what listens at an address.
+fn near(listen: SocketAddr) -> String {
+    match listen.ip() {
+        IpAddr::V4(it) if it.is_unspecified() => Ipv4Addr::LOCALHOST.to_string(),
+        IpAddr::V6(it) if it.is_unspecified() => Ipv6Addr::LOCALHOST.to_string(),
+        it => it.to_string(),
+    }
+}
+
 fn newest_backup(config: &Config) -> Finding {
-    const REMEDY: &str =
-        "systemctl enable --now pumphouse-backup.timer, or run pumphouse backup now";
+    const REMEDY: &str = "sudo systemctl enable --now pumphouse-backup.timer; sudo systemctl start pumphouse-backup makes one now, and \
+                          journalctl -u pumphouse-backup says why it could not";
     let folder = &config.backups.folder;
     let Some(newest) = backups::list(folder).into_iter().next() else {
         return wrong(
@@ -302,11 +330,11 @@ fn age_of(path: &Path) -> anyhow::Result<Duration> {
 fn servers(config: &Config) -> Vec<Finding> {
     let mut found = Vec::new();
     if let Some(mqtt) = &config.mqtt {
-        found.push(reach("broker", &mqtt.host, mqtt.port));
+        found.push(reach("broker", &mqtt.host, mqtt.port, NETWORK_REMEDY));
     }
     if let Some(modbus) = &config.modbus {
         match &modbus.place {
-            Place::Tcp { host, port } => found.push(reach("PLC", host, *port)),
+            Place::Tcp { host, port } => found.push(reach("PLC", host, *port, NETWORK_REMEDY)),
             Place::Rtu { device, .. } => found.push(match device.exists() {
                 true => fine("PLC", format!("{} is there", device.display())),
                 false => wrong(
@@ -320,7 +348,7 @@ fn servers(config: &Config) -> Vec<Finding> {
     found
 }
 
-fn reach(of: &'static str, host: &str, port: u16) -> Finding {
+fn reach(of: &'static str, host: &str, port: u16, remedy: &str) -> Finding {
     let found = (host, port)
         .to_socket_addrs()
         .and_then(|mut addresses| {
@@ -330,10 +358,6 @@ fn reach(of: &'static str, host: &str, port: u16) -> Finding {
         .and_then(|address| TcpStream::connect_timeout(&address, ANSWER));
     match found {
         Ok(_) => fine(of, format!("{host}:{port} answers")),
-        Err(error) => wrong(
-            of,
-            format!("{host}:{port}: {error}"),
-            "see that it runs, that the network and its firewall let this box through, and that the address is right",
-        ),
+        Err(error) => wrong(of, format!("{host}:{port}: {error}"), remedy),
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     calendar::{date_text, day_of},
     store::{
         export::{self, Part, Table},
-        open_existing,
+        open_read_only,
     },
 };
 
@@ -111,7 +111,7 @@ impl Export {
             from: from.as_deref(),
             until: until.as_deref(),
         };
-        let connection = open_existing(&config.store)?;
+        let connection = open_read_only(&config.store)?;
         let mut table = Table::open(&connection, part)?;
         let Some(path) = &self.out else {
             ensure!(

@@ -14,7 +14,7 @@ use crate::{
         worker::forecasts_now,
     },
     publish::forecasts::payload,
-    store::open_existing,
+    store::open_read_only,
 };
 
 /// Steps of the next hour that are shown, min apart; of the next day an hour apart.
@@ -39,7 +39,7 @@ pub struct ForecastVerb {
 impl ForecastVerb {
     pub fn run(self) -> anyhow::Result<()> {
         let config = self.config.load()?;
-        let connection = open_existing(&config.store)?;
+        let connection = open_read_only(&config.store)?;
         let mut models = Models::new(config.models.clone());
         let forecasts = forecasts_now(&connection, &config.plant, &mut models)?;
         anyhow::ensure!(

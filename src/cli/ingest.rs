@@ -32,8 +32,8 @@ const PIECES_WAITING_MAX: usize = 2;
 
 /// Replay export files into the store
 ///
-/// Reads historian exports in the long format (Timestamp,Marker,TagIndex,Value) into all tables. Files may be read
-/// again and in any order: the tables come out the same. A line that cannot be read is recorded in ingest_rejects with
+/// Reads historian exports of every format that the daemon reads (docs/EXPORTS.md) into all tables. Files may be read again and in
+/// any order: the tables come out the same. A line that cannot be read is recorded in ingest_rejects with
 /// file, line and reason, and the rest goes in.
 #[derive(clap::Args)]
 pub struct Ingest {

@@ -24,7 +24,7 @@ use crate::{
         what_if::{WhatIf, compare, what_if},
         worker::{Advice, Known, advise, learn},
     },
-    store::{open_existing, predictions::newest_row, runs::standing, savings::accounts},
+    store::{open_read_only, predictions::newest_row, runs::standing, savings::accounts},
     tags::{PUMPS, pump_name},
 };
 
@@ -56,7 +56,7 @@ pub struct PlanVerb {
 impl PlanVerb {
     pub fn run(self) -> anyhow::Result<()> {
         let config = self.config.load()?;
-        let connection = open_existing(&config.store)?;
+        let connection = open_read_only(&config.store)?;
         let newest = newest_row(&connection)?.context("no row yet, so nothing to plan from")?;
         let mut models = Models::new(config.models.clone());
         let forecasts = forecasts_now(&connection, &config.plant, &mut models)?;

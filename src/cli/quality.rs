@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::{ConfigFile, print_json, print_text};
 use crate::{
     quality::DayQuality,
-    store::{open_existing, quality::verdicts},
+    store::{open_read_only, quality::verdicts},
 };
 
 /// Show what the data of each day are worth
@@ -28,7 +28,7 @@ pub struct Quality {
 impl Quality {
     pub fn run(self) -> anyhow::Result<()> {
         let config = self.config.load()?;
-        let store = open_existing(&config.store)?;
+        let store = open_read_only(&config.store)?;
         let days = verdicts(&store, usize::from(self.days))?;
         if self.json {
             return print_json(&serde_json::to_value(&days)?);

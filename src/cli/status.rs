@@ -2,12 +2,11 @@
 
 use std::fmt::Write;
 
-use anyhow::Context;
 use serde_json::json;
 
 use super::{ConfigFile, print_json, print_text};
 use crate::{
-    calendar::{self, Calendar, utc_text},
+    calendar::{self, Calendar, span_text, utc_text},
     clock::Clock,
     forecast::{
         manifest::Place,
@@ -15,8 +14,8 @@ use crate::{
     },
     quality::DayQuality,
     store::{
-        NOT_YET,
         reserve::Outlook,
+        troubles::{Part, Trouble},
         view::{Calls, Central, NewestPlan, Table, View},
     },
 };
@@ -42,7 +41,8 @@ pub struct Status {
 impl Status {
     pub fn run(self) -> anyhow::Result<()> {
         let config = self.config.load()?;
-        let view = View::open(&config.store).context(NOT_YET)?;
+        let view = View::open(&config.store)?;
+        let now_s = Clock::Wall.now_s();
         let newest = view.newest_row()?;
         let age_min = newest
             .as_ref()
@@ -56,6 +56,9 @@ impl Status {
             count(Table::Rejects)?,
         );
         let waiting = count(Table::Outbox)?;
+        let [broker, sparkplug, dashboard] =
+            [Part::Broker, Part::Sparkplug, Part::Dashboard].map(|part| view.trouble(part));
+        let (broker, sparkplug, dashboard) = (broker?, sparkplug?, dashboard?);
         let totals = view.totals()?;
         let formats = view.files_by_format()?;
         let held_files = view.files_held(FILES_HELD_MAX)?;
@@ -66,11 +69,11 @@ impl Status {
         let disk = view.outlook(&config.store)?;
         let quality = view.newest_quality()?;
         let central = match &config.central {
-            Some(_) => Some(view.central(&config.store, Clock::Wall.now_s())?),
+            Some(_) => Some(view.central(&config.store, now_s)?),
             None => None,
         };
         let calls = match &config.notify {
-            Some(_) => Some(view.calls(Clock::Wall.now_s())?),
+            Some(_) => Some(view.calls(now_s)?),
             None => None,
         };
         let mut models = Models::new(config.models.clone());
@@ -99,7 +102,12 @@ impl Status {
                 "purged_rows": disk.settled.map_or(0, |settled| settled.purged_rows),
                 "settled_from": disk.settled.map(|settled| utc_text(settled.from)),
                 "central": central,
-                "mqtt": config.mqtt.as_ref().map(|_| json!({ "messages_waiting": waiting })),
+                "mqtt": config.mqtt.as_ref().map(|_| json!({
+                    "messages_waiting": waiting,
+                    "trouble": broker,
+                    "sparkplug_trouble": sparkplug,
+                })),
+                "web": config.web.as_ref().map(|web| json!({ "listen": web.listen, "trouble": dashboard })),
                 "calls": calls,
                 "models": models.iter().map(|(place, in_use)| json!({
                     "place": place,
@@ -118,7 +126,7 @@ impl Status {
             (Some(newest), Some(age_min)) if age_min < 0 => writeln!(
                 text,
                 "newest   {newest}, {} ahead of this machine's clock: it is not set, and what depends on it waits",
-                age(-age_min)
+                span_text(-age_min)
             )?,
             (Some(newest), Some(age_min)) => {
                 let source = match source.as_deref() {
@@ -126,7 +134,11 @@ impl Status {
                     Some("both") => ", in part polled from the PLC",
                     _ => "",
                 };
-                writeln!(text, "newest   {newest}, {} ago{source}", age(age_min))?
+                writeln!(
+                    text,
+                    "newest   {newest}, {} ago{source}",
+                    span_text(age_min)
+                )?
             }
             _ => writeln!(text, "newest   no row yet")?,
         }
@@ -156,14 +168,25 @@ impl Status {
             )?;
         }
         match &config.mqtt {
-            Some(mqtt) => writeln!(
-                text,
-                "broker   {}:{}, {waiting} messages waiting",
-                mqtt.host, mqtt.port
-            )?,
+            Some(mqtt) => {
+                let (host, port) = (&mqtt.host, mqtt.port);
+                let trouble = beneath(broker.as_ref(), now_s);
+                writeln!(
+                    text,
+                    "broker   {host}:{port}, {waiting} messages waiting{trouble}"
+                )?;
+                if let Some(trouble) = sparkplug {
+                    writeln!(text, "         sparkplug: {}", trouble.told(now_s))?;
+                }
+            }
             None => writeln!(text, "broker   none in the config")?,
         }
-        writeln!(text, "central  {}", describe(central.as_ref()))?;
+        if let Some(web) = &config.web {
+            let scheme = if web.tls.is_some() { "https" } else { "http" };
+            let trouble = beneath(dashboard.as_ref(), now_s);
+            writeln!(text, "web      {scheme}://{}{trouble}", web.listen)?;
+        }
+        writeln!(text, "central  {}", describe(central.as_ref(), now_s))?;
         if let Some(calls) = &calls {
             writeln!(text, "calls    {}", tell(calls))?;
         }
@@ -289,7 +312,7 @@ fn describe_disk(disk: &Outlook, reserve_bytes: u64) -> String {
     text
 }
 
-fn describe(central: Option<&Central>) -> String {
+fn describe(central: Option<&Central>, now_s: i64) -> String {
     let Some(central) = central else {
         return "none in the config".into();
     };
@@ -299,11 +322,11 @@ fn describe(central: Option<&Central>) -> String {
         format!(
             "behind by {} rows, the oldest waits for {}",
             central.rows_waiting,
-            age(central.behind_min)
+            span_text(central.behind_min)
         )
     };
     match central.confirmed_min_ago {
-        Some(min) => text.push_str(&format!(", confirmed {} ago", age(min))),
+        Some(min) => text.push_str(&format!(", confirmed {} ago", span_text(min))),
         None => text.push_str(", nothing confirmed yet"),
     }
     if central.refused > 0 {
@@ -312,10 +335,13 @@ fn describe(central: Option<&Central>) -> String {
             central.refused
         ));
     }
-    if let Some(trouble) = &central.trouble {
-        text.push_str(&format!("\n         {trouble}"));
-    }
+    text.push_str(&beneath(central.trouble.as_ref(), now_s));
     text
+}
+
+/// A trouble, on a line of its own below what it is the trouble of.
+fn beneath(trouble: Option<&Trouble>, now_s: i64) -> String {
+    trouble.map_or(String::new(), |it| format!("\n         {}", it.told(now_s)))
 }
 
 fn tell(calls: &Calls) -> String {
@@ -332,12 +358,4 @@ fn tell(calls: &Calls) -> String {
         text.push_str(&format!("\n         {trouble}"));
     }
     text
-}
-
-fn age(min: i64) -> String {
-    match min {
-        ..120 => format!("{min} min"),
-        120..2880 => format!("{} h", min / 60),
-        _ => format!("{} days", min / 1440),
-    }
 }

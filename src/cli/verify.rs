@@ -196,7 +196,9 @@ impl Resync {
                 &json!({ "from": from, "to": to, "rows": rows, "refused": refused }),
             );
         }
-        let mut text = format!("{rows} rows of {from} to {to} sent again\n");
+        let mut text = format!(
+            "{rows} rows sent again: all of {from} to {to}, and of the days beside, since keys go by UTC\n"
+        );
         for (table, key, reason) in refused.iter().take(SHOWN_MAX) {
             writeln!(text, "refused  {table} {key}: {reason}")?;
         }

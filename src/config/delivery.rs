@@ -1,11 +1,12 @@
 //! Where things are delivered: the broker, the central office, the people on call.
 
 use std::{
+    io::ErrorKind,
     path::{Path, PathBuf},
     str::FromStr,
 };
 
-use anyhow::Context;
+use anyhow::ensure;
 use sqlx::postgres::PgConnectOptions;
 use ureq::http::Uri;
 
@@ -401,7 +402,24 @@ fn credential(name: &str) -> Option<PathBuf> {
 
 /// Reads a secret from its file, without the line's end.
 pub fn read_secret(path: &Path) -> anyhow::Result<String> {
-    let secret = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read the secret in {}", path.display()))?;
-    Ok(secret.trim_end_matches(['\r', '\n']).to_owned())
+    let secret = std::fs::read_to_string(path).map_err(|error| {
+        let shown = path.display();
+        let denied = error.kind() == ErrorKind::PermissionDenied;
+        let name = path.file_name().unwrap_or_default().display();
+        anyhow::Error::from(error).context(match denied {
+            // As files of root alone are for the service.
+            true => format!(
+                "cannot read the secret in {shown}, which the service needs as a credential \
+                 (systemctl edit pumphouse: [Service], LoadCredential={name}:{shown}; then a restart)"
+            ),
+            false => format!("cannot read the secret in {shown}"),
+        })
+    })?;
+    let secret = secret.trim_end_matches(['\r', '\n']);
+    ensure!(
+        !secret.is_empty(),
+        "the secret in {} is empty",
+        path.display()
+    );
+    Ok(secret.to_owned())
 }

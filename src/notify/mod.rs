@@ -17,7 +17,8 @@ use serde_json::Value;
 use tokio::{sync::watch, time::timeout};
 
 use crate::{
-    clock::{Clock, with_jitter},
+    attempts::with_jitter,
+    clock::Clock,
     config::Notify,
     store::{
         calls::{Attempt, Call, Noted, next_call},

@@ -20,6 +20,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use crate::{
+    attempts::{Attempts, causes},
     calendar::{Calendar, utc_text},
     clock::Clock,
     config::{Config, Mqtt},
@@ -30,6 +31,7 @@ use crate::{
         operators::Now,
         outbox::{Face, SCHEMA, has_acknowledged, waiting_after},
         states::states,
+        troubles::Part,
         writer::Handle,
     },
     watchdog::{PUBLISH, SIGN_OF_LIFE},
@@ -76,42 +78,32 @@ pub struct Publisher {
     pub home_assistant: Option<HomeAssistant>,
 }
 
-/// How a connection ended.
-enum Ended {
-    /// The daemon stops, and the broker knows.
-    Stopped,
-    /// Something failed; whether the broker had accepted us before.
-    Failed {
-        connected: bool,
-        cause: anyhow::Error,
-    },
-}
-
 impl Publisher {
     /// Publishes until the daemon stops.
     pub async fn run(mut self) {
         let _running = PUBLISH.begins();
         let started_at = utc_text(self.clock.minute());
-        let (mut failures, mut backoff_s) = (0u32, 1);
+        let mut attempts = Attempts::new(
+            Part::Broker,
+            self.handle.clone(),
+            self.clock,
+            self.mqtt.retry_s_max,
+        );
         loop {
-            match self.session(&started_at, failures > 0).await {
-                Ended::Stopped => return,
-                Ended::Failed { connected, cause } => {
-                    if connected {
-                        (failures, backoff_s) = (0, 1);
-                    }
-                    failures += 1;
-                    // The first failure, then ever fewer: at 2, 4, 8 … in a row.
-                    if failures.is_power_of_two() {
-                        log::warn!(broker = self.mqtt.host.as_str(), port = self.mqtt.port, failures, cause = format!("{cause:#}"); "the broker cannot be reached; messages wait in the store");
-                    }
-                }
+            let Err(error) = self.session(&started_at, &mut attempts).await else {
+                return;
+            };
+            if *self.stopping.borrow() {
+                return;
             }
-            let wait = crate::clock::with_jitter(backoff_s);
-            backoff_s = (backoff_s * 2).min(self.mqtt.retry_s_max);
-            PUBLISH.rests(wait);
+            let cause = causes(&error);
+            if attempts.fail(&cause).await {
+                log::warn!(broker = self.mqtt.host.as_str(), port = self.mqtt.port, failures = attempts.failures(), cause; "the broker cannot be reached; messages wait in the store");
+            }
+            let pause = attempts.pause();
+            PUBLISH.rests(pause);
             tokio::select! {
-                () = tokio::time::sleep(wait) => {}
+                () = tokio::time::sleep(pause) => {}
                 _ = self.stopping.wait_for(|&stopping| stopping) => return,
             }
         }
@@ -129,28 +121,21 @@ impl Publisher {
         Message::retained(format!("{}/state", self.face.base), payload.to_string())
     }
 
-    async fn session(&mut self, started_at: &str, again: bool) -> Ended {
-        let failed = |connected| move |cause| Ended::Failed { connected, cause };
+    /// One connection; it ends well when the daemon stops and the broker knows.
+    async fn session(&mut self, started_at: &str, attempts: &mut Attempts) -> anyhow::Result<()> {
         let will = self.state("offline", started_at);
         let client_id = format!("pumphouse-{}", self.face.site);
-        let mut link = match Link::open(&self.mqtt, &client_id, will) {
-            Ok(link) => link,
-            Err(cause) => return failed(false)(cause),
-        };
-        if let Err(cause) = self.greet(&mut link).await {
-            return failed(false)(link::explain(cause, &self.mqtt));
-        }
-        if again {
+        let mut link = Link::open(&self.mqtt, &client_id, will)?;
+        let greeted = self.greet(&mut link).await;
+        greeted.map_err(|cause| link::explain(cause, &self.mqtt))?;
+        if attempts.failures() > 0 {
             log::info!(broker = self.mqtt.host.as_str(), port = self.mqtt.port; "connected to the broker again");
         }
-        match self.publish(&mut link, started_at).await {
-            Ok(()) => {}
-            Err(cause) => return failed(true)(cause),
-        }
+        self.publish(&mut link, started_at, attempts).await?;
         if let Err(error) = link.close().await {
             log::debug!(cause = format!("{error:#}"); "no farewell");
         }
-        Ended::Stopped
+        Ok(())
     }
 
     /// Waits until the broker has accepted us.
@@ -166,7 +151,12 @@ impl Publisher {
     }
 
     /// Publishes what waits and what comes; returns when the daemon stops and the broker knows.
-    async fn publish(&mut self, link: &mut Link, started_at: &str) -> anyhow::Result<()> {
+    async fn publish(
+        &mut self,
+        link: &mut Link,
+        started_at: &str,
+        attempts: &mut Attempts,
+    ) -> anyhow::Result<()> {
         let store = open_read_only(&self.store)?;
         if has_acknowledged(&store)? {
             let taking_back = self
@@ -253,6 +243,7 @@ impl Publisher {
             };
             // Acknowledgements come in bunches, and a bunch costs one commit.
             let mut next = Some(happening);
+            let before = acknowledged_at;
             while let Some(happening) = next {
                 match happening? {
                     Happening::Sent(packet) => window.sent(packet),
@@ -275,6 +266,10 @@ impl Publisher {
                     Happening::Connected | Happening::Other => {}
                 }
                 next = link.next_ready();
+            }
+            // A broker that lets us in and then takes nothing is still in trouble.
+            if acknowledged_at != before {
+                attempts.succeed().await;
             }
             if !done.is_empty() {
                 let (now_s, ids) = (self.clock.now_s(), done.clone());

@@ -5,6 +5,7 @@
 
 use std::{
     fs::{self, File},
+    io::{self, ErrorKind},
     path::{Path, PathBuf},
 };
 
@@ -21,6 +22,8 @@ use super::{
 const NAME: (&str, &str) = ("pumphouse-", ".db");
 /// Room that a backup leaves on its disk: it must not be what stops the daemon, bytes.
 const ROOM_LEFT_BYTES: u64 = 256 << 20;
+/// What to do where the daemon must not be running.
+const STOP_FIRST: &str = "stop that one first: sudo systemctl stop pumphouse";
 /// Bytes read at once.
 const READ_BYTES: usize = 1 << 20;
 
@@ -75,13 +78,15 @@ pub fn make(store: &Path, folder: &Path, now_s: i64) -> anyhow::Result<Sound> {
         "there is no store {} yet; the daemon makes it at its first start",
         store.display()
     );
-    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let part = part(folder);
-    refuse_root(&part)?;
-    if part.exists() {
-        // What an interrupted run left.
-        fs::remove_file(&part)?;
-    }
+    fs::create_dir_all(folder)
+        .map_err(anyhow::Error::from)
+        .and_then(|()| {
+            refuse_root(&part)?;
+            // Empty, whatever an interrupted run left.
+            Ok(File::create(&part)?)
+        })
+        .map_err(|error| not_in(folder, error))?;
     let (needed, free) = (outlook(store, None)?.store_bytes, free_bytes(&part)?);
     ensure!(
         free >= needed + ROOM_LEFT_BYTES,
@@ -104,6 +109,19 @@ pub fn make(store: &Path, folder: &Path, now_s: i64) -> anyhow::Result<Sound> {
     fs::rename(&part, &path)?;
     sync_folder(folder)?;
     Ok(Sound { path, ..sound })
+}
+
+/// Says what a folder lacks that cannot be written into.
+fn not_in(folder: &Path, error: anyhow::Error) -> anyhow::Error {
+    let folder = folder.display();
+    let kind = error.downcast_ref().map(io::Error::kind);
+    error.context(match kind {
+        Some(ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => format!(
+            "cannot write into {folder}, which the user pumphouse must own, and which pumphouse-backup.service must name in a drop-in \
+             (sudo systemctl edit pumphouse-backup: [Service], ReadWritePaths={folder})"
+        ),
+        _ => format!("cannot write into {folder}"),
+    })
 }
 
 /// One consistent state, without the store's gaps; whoever writes to the store is not held up.
@@ -144,7 +162,7 @@ pub fn prune(folder: &Path, kept: usize) -> anyhow::Result<Vec<PathBuf>> {
     Ok(old)
 }
 
-/// Reads a whole store and tells what is in it; an error when it is not sound.
+/// Reads a whole store, or a backup of one, and tells what is in it; an error when it is not sound.
 pub fn verify(path: &Path) -> anyhow::Result<Sound> {
     let not_sound = || format!("{} is not sound", path.display());
     let connection = open_read_only(path)?;
@@ -179,7 +197,7 @@ pub fn verify(path: &Path) -> anyhow::Result<Sound> {
 
 /// Puts a copy of a sound store in a store's place; where the store that was there is now. Nobody may be writing to it.
 pub fn put_back(store: &Path, backup: &Sound, now_s: i64) -> anyhow::Result<Option<PathBuf>> {
-    let _lock = lock(store)?;
+    let _lock = lock(store, STOP_FIRST)?;
     // All of it in one file, so that it can be put back, too. A damaged store cannot do that.
     if let Ok(connection) = Connection::open(store) {
         let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
@@ -226,7 +244,7 @@ pub fn heal(store: &Path, backups: &Path, now_s: i64) -> anyhow::Result<Option<H
     if !store.exists() {
         return Ok(None);
     }
-    let lock = lock(store)?;
+    let lock = lock(store, STOP_FIRST)?;
     let Some(damage) = damage_of(store)? else {
         return Ok(None);
     };

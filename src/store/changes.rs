@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use anyhow::Context;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Store, look::series::sum_up, ranges::Ranges};
+use super::{Store, look::series::sum_up, ranges::Ranges, troubles::Part};
 
 /// Ranges of a table that one transaction may leave; more are joined.
 const RANGES_MAX: usize = 16;
@@ -301,8 +301,9 @@ impl Store {
     pub fn note_acked(&mut self, seq: i64, now_s: i64) -> anyhow::Result<()> {
         self.changes.frozen = self.changes.frozen.max(seq);
         self.connection
-            .prepare_cached("UPDATE central_sync SET acked = ?, acked_ts = ?, trouble = NULL, trouble_ts = NULL")?
+            .prepare_cached("UPDATE central_sync SET acked = ?, acked_ts = ?")?
             .execute([seq, now_s])?;
+        self.end_trouble(Part::Central)?;
         let pruned: Option<i64> = self
             .connection
             .prepare_cached("SELECT max(seq) FROM changes WHERE seq < ? AND at_ts < ?")?
@@ -315,14 +316,6 @@ impl Store {
                 .prepare_cached("UPDATE central_sync SET pruned = ?")?
                 .execute([pruned])?;
         }
-        Ok(())
-    }
-
-    /// Notes why the central office does not take anything.
-    pub fn note_trouble(&mut self, trouble: &str, now_s: i64) -> anyhow::Result<()> {
-        self.connection
-            .prepare_cached("UPDATE central_sync SET trouble = ?, trouble_ts = ?")?
-            .execute(params![trouble, now_s])?;
         Ok(())
     }
 

@@ -33,24 +33,29 @@ pub mod savings;
 pub mod sessions;
 pub mod states;
 mod tables;
+pub mod troubles;
 pub mod view;
 pub mod writer;
 
 use std::{
     collections::BTreeSet,
-    fs::{File, TryLockError},
+    fs::{self, File, TryLockError},
     os::unix::fs::MetadataExt,
     path::Path,
 };
 
 pub use readings::reading;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, anyhow, ensure};
 use changes::{Changes, Synced};
 use reserve::Reserve;
 use rusqlite::{Connection, OpenFlags};
 use rusqlite_migration::{M, Migrations};
-use rustix::process::geteuid;
+use rustix::{
+    fs::{Access, access},
+    io::Errno,
+    process::geteuid,
+};
 use tokio::sync::watch;
 
 use crate::{
@@ -77,6 +82,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/sqlite/0007_sources.sql")),
     M::up(include_str!("../../migrations/sqlite/0008_retention.sql")),
     M::up(include_str!("../../migrations/sqlite/0009_quality.sql")),
+    M::up(include_str!("../../migrations/sqlite/0010_troubles.sql")),
 ];
 
 /// The store, open for writing.
@@ -163,7 +169,10 @@ impl Store {
             "SQLite {} has the WAL-reset bug; 3.51.3 or newer is needed",
             rusqlite::version()
         );
-        let lock = lock(path)?;
+        let lock = lock(
+            path,
+            "while the daemon runs, put files into a watched folder instead",
+        )?;
         let mut connection = Connection::open(path)
             .with_context(|| format!("cannot open the store {}", path.display()))?;
         // A live minute changes a few bytes in each of ten tables, and each time a whole page goes to the log.
@@ -306,8 +315,9 @@ impl Store {
     }
 }
 
-/// Keeps a second writer out: the daemon and `ingest` would each believe in a station of their own.
-fn lock(path: &Path) -> anyhow::Result<File> {
+/// Keeps a second writer out: the daemon and `ingest` would each believe in a station of their own. `instead` is what whoever comes
+/// second can do.
+fn lock(path: &Path, instead: &str) -> anyhow::Result<File> {
     refuse_root(path)?;
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
@@ -316,7 +326,7 @@ fn lock(path: &Path) -> anyhow::Result<File> {
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => anyhow::bail!(
-            "another pumphouse is writing to {}; while the daemon runs, put files into a watched folder instead",
+            "another pumphouse is writing to {}; {instead}",
             path.display()
         ),
         Err(TryLockError::Error(error)) => {
@@ -327,14 +337,31 @@ fn lock(path: &Path) -> anyhow::Result<File> {
 
 /// Keeps root from making a file in another user's folder: the daemon, who is that user, could neither write nor replace it.
 fn refuse_root(path: &Path) -> anyhow::Result<()> {
-    // Without a folder, what comes next says so.
-    let owner = folder_of(path).metadata().map_or(0, |folder| folder.uid());
+    let owner = owner_of(path);
     ensure!(
         owner == 0 || !geteuid().is_root(),
-        "the folder of {} is not root's, and its owner could not write what root makes there; run this as the owner: sudo -u '#{owner}' pumphouse …",
-        path.display()
+        "the folder of {} is not root's, and its owner could not write what root makes there; run this as the owner: sudo -u {} pumphouse …",
+        path.display(),
+        owner_name(path)
     );
     Ok(())
+}
+
+/// Whose the folder of a file is; root's without a folder: what comes next says that.
+fn owner_of(path: &Path) -> u32 {
+    folder_of(path).metadata().map_or(0, |folder| folder.uid())
+}
+
+/// The name of whoever the folder of a file is, as `sudo -u` takes it.
+pub fn owner_name(path: &Path) -> String {
+    let id = owner_of(path);
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = users.lines().find_map(|user| {
+        let mut fields = user.split(':');
+        let (name, of) = (fields.next()?, fields.nth(1)?);
+        (of.parse() == Ok(id)).then(|| name.to_owned())
+    });
+    name.unwrap_or_else(|| format!("'#{id}'"))
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -344,21 +371,29 @@ fn folder_of(path: &Path) -> &Path {
     folder.unwrap_or(Path::new("."))
 }
 
-/// Why there may be no store to look at.
-pub const NOT_YET: &str = "is the daemon set up? it makes the store at its first start";
-
-/// Opens a store for a verb that only looks, and that may come before the daemon's first start.
-pub fn open_existing(path: &Path) -> anyhow::Result<Connection> {
-    open_read_only(path).context(NOT_YET)
-}
-
 /// Opens a store for reading only.
 pub fn open_read_only(path: &Path) -> anyhow::Result<Connection> {
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
-        .with_context(|| format!("cannot open the store {}", path.display()))?;
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(|error| {
+            match why_closed(path) {
+                Some(why) => anyhow!("cannot open the store {}: {why}", path.display()),
+                None => anyhow::Error::from(error)
+                    .context(format!("cannot open the store {}", path.display())),
+            }
+        })?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     connection.pragma_update(None, "query_only", "ON")?;
     Ok(connection)
+}
+
+/// Why a store cannot be opened, where SQLite itself tells no more than a number.
+fn why_closed(path: &Path) -> Option<&'static str> {
+    // Its file must not be opened for that: closing it again would drop the locks that others of this process hold.
+    match access(path, Access::READ_OK) {
+        Err(Errno::NOENT) => Some("it is not there yet; the daemon makes it at its first start"),
+        Err(Errno::ACCESS) => Some("it is for its owner and for root: run this with sudo"),
+        _ => None,
+    }
 }
 
 /// Writes local times, remembering the date: a day's rows share it.

@@ -25,7 +25,9 @@ impl Store {
     /// Puts a message into the outbox.
     pub(super) fn send_out(&mut self, topic: &str, payload: &str) -> rusqlite::Result<()> {
         self.connection
-            .prepare_cached("INSERT INTO mqtt_outbox (topic, payload) VALUES (?, ?)")?
+            .prepare_cached(
+                "INSERT INTO mqtt_outbox (topic, payload, queued_ts) VALUES (?, ?, unixepoch())",
+            )?
             .execute(params![topic, payload])?;
         Ok(())
     }

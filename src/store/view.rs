@@ -11,6 +11,7 @@ use super::{
     quality::verdicts,
     reserve::{Outlook, outlook},
     states::holds,
+    troubles::{Part, Trouble, trouble},
 };
 use crate::{
     calendar::{Minute, utc_text},
@@ -85,7 +86,7 @@ pub struct Central {
     /// When it last confirmed anything; `None` for never.
     pub confirmed_min_ago: Option<i64>,
     /// Why it takes nothing, when that is so.
-    pub trouble: Option<String>,
+    pub trouble: Option<Trouble>,
 }
 
 /// How far a forecast was off on its newest scored day.
@@ -250,11 +251,9 @@ impl View {
 
     /// How far the central office is.
     pub fn central(&self, path: &Path, now_s: i64) -> anyhow::Result<Central> {
-        let (trouble, acked_ts) =
+        let acked_ts: Option<i64> =
             self.connection
-                .query_row("SELECT trouble, acked_ts FROM central_sync", [], |row| {
-                    Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?))
-                })?;
+                .query_row("SELECT acked_ts FROM central_sync", [], |row| row.get(0))?;
         let snapshot = Snapshot::open(path)?;
         let since = waiting_since(&self.connection)?;
         Ok(Central {
@@ -262,18 +261,23 @@ impl View {
             behind_min: since.map_or(0, |since| (now_s - since).max(0) / 60),
             refused: snapshot.refused()?.len() as u64,
             confirmed_min_ago: acked_ts.map(|ts| (now_s - ts).max(0) / 60),
-            trouble,
+            trouble: self.trouble(Part::Central)?,
         })
     }
 
-    /// When the oldest message that the broker has not acknowledged was written, UTC s.
+    /// What keeps a part of the daemon from its work, if anything does.
+    pub fn trouble(&self, part: Part) -> anyhow::Result<Option<Trouble>> {
+        trouble(&self.connection, part)
+    }
+
+    /// When the oldest message that the broker has not acknowledged was written, UTC s. What it tells of may be much older.
     pub fn oldest_message(&self) -> anyhow::Result<Option<i64>> {
         let oldest = self.connection.query_row(
-            "SELECT unixepoch(json_extract(payload, '$.ts')) FROM mqtt_outbox ORDER BY id LIMIT 1",
+            "SELECT queued_ts FROM mqtt_outbox WHERE acked_ts IS NULL ORDER BY id LIMIT 1",
             [],
             |row| row.get(0),
         );
-        Ok(oldest.optional()?.flatten())
+        Ok(oldest.optional()?)
     }
 
     /// The newest scored day of each forecast.

@@ -35,13 +35,15 @@ use sqlx::{Connection, PgConnection};
 use tokio::sync::{Mutex as Turn, watch};
 
 use crate::{
-    clock::{Clock, with_jitter},
+    attempts::{Attempts, causes},
+    clock::Clock,
     config::Central,
     store::{
         Store,
         changes::Synced,
         outgoing::{Batch, Refused, Snapshot},
         ranges::Ranges,
+        troubles::Part,
         writer::Handle,
     },
     watchdog::SYNC,
@@ -113,40 +115,36 @@ impl Centre {
         let _running = SYNC.begins();
         let mut stopping = self.stopping.clone();
         let central = self.central.clone();
-        let (mut failures, mut backoff_s) = (0u32, 1);
+        let mut attempts = Attempts::new(
+            Part::Central,
+            self.handle.clone(),
+            Clock::Wall,
+            central.retry_s_max,
+        );
         let block = Mutex::new(Block::new(self.central.batch_rows_max));
         loop {
             let served = AtomicBool::new(false);
-            let cause = tokio::select! {
+            let again = attempts.failures() > 0;
+            let error = tokio::select! {
                 // What is under way is given up; it starts over the next time.
                 _ = stopping.wait_for(|&stopping| stopping) => return,
-                ended = impatient(&central, self.session(&block, &served, failures > 0)) => match ended {
+                ended = impatient(&central, self.session(&block, &served, again)) => match ended {
                     Ok(()) => return,
-                    Err(cause) => cause,
+                    Err(error) => error,
                 },
             };
             if served.into_inner() {
-                (failures, backoff_s) = (0, 1);
+                attempts.begin_anew();
             }
-            failures += 1;
             locked(&block).shrink();
-            let trouble = format!("{cause:#}");
-            // The first failure, then ever fewer: at 2, 4, 8 … in a row.
-            if failures.is_power_of_two() {
-                let told = trouble.clone();
-                let noting = self
-                    .handle
-                    .transact_async(move |store| store.note_trouble(&told, Clock::Wall.now_s()));
-                if let Err(error) = noting.await {
-                    log::debug!(cause = format!("{error:#}"); "cannot note the central office's trouble");
-                }
-                log::warn!(failures, cause = trouble.as_str(); "the central office does not take anything; changes wait in the store");
+            let cause = causes(&error);
+            if attempts.fail(&cause).await {
+                log::warn!(failures = attempts.failures(), cause; "the central office does not take anything; changes wait in the store");
             }
-            let wait = with_jitter(backoff_s);
-            backoff_s = (backoff_s * 2).min(self.central.retry_s_max);
-            SYNC.rests(wait);
+            let pause = attempts.pause();
+            SYNC.rests(pause);
             tokio::select! {
-                () = tokio::time::sleep(wait) => {}
+                () = tokio::time::sleep(pause) => {}
                 _ = stopping.wait_for(|&stopping| stopping) => return,
             }
         }
@@ -218,7 +216,12 @@ impl Centre {
             SYNC.gets_on();
             committed.mark_unchanged();
             sending.drain(&mut connection).await?;
-            served.store(true, Ordering::Relaxed);
+            if !served.swap(true, Ordering::Relaxed) {
+                // Nothing waited, so nothing was confirmed.
+                self.handle
+                    .transact_async(|store| store.end_trouble(Part::Central))
+                    .await?;
+            }
             if let Ok(changed) = tokio::time::timeout(IDLE, committed.changed()).await {
                 // Without a writer the daemon has ended.
                 if changed.is_err() {

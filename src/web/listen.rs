@@ -130,7 +130,8 @@ async fn accept(
 /// Certificate and key as last read; a renewed one is taken at the next connection.
 pub struct Certificate {
     paths: (PathBuf, PathBuf),
-    changed: Option<SystemTime>,
+    /// When either file was last changed.
+    changed: [Option<SystemTime>; 2],
     acceptor: TlsAcceptor,
 }
 
@@ -138,25 +139,22 @@ impl Certificate {
     /// Reads them; they must fit each other.
     pub fn load(certificate: &Path, key: &Path) -> anyhow::Result<Self> {
         Ok(Self {
-            changed: changed(certificate),
+            changed: [certificate, key].map(changed),
             acceptor: acceptor(certificate, key)?,
             paths: (certificate.to_owned(), key.to_owned()),
         })
     }
 
     fn acceptor(&mut self) -> TlsAcceptor {
-        let changed = changed(&self.paths.0);
-        if changed != self.changed {
+        let (certificate, key) = &self.paths;
+        let changed = [certificate, key].map(|path| changed(path));
+        // While one of them is still to come, the last ones go on, and the next connection looks again.
+        if changed != self.changed
+            && let Ok(renewed) = acceptor(certificate, key)
+        {
             self.changed = changed;
-            match acceptor(&self.paths.0, &self.paths.1) {
-                Ok(renewed) => {
-                    self.acceptor = renewed;
-                    log::info!("the dashboard uses the renewed certificate");
-                }
-                Err(error) => {
-                    log::warn!(cause = format!("{error:#}"); "the changed certificate cannot be used; the dashboard keeps the last one");
-                }
-            }
+            self.acceptor = renewed;
+            log::info!("the dashboard uses the renewed certificate");
         }
         self.acceptor.clone()
     }

@@ -18,6 +18,7 @@ mod metrics;
 mod shell;
 
 use std::{
+    convert::Infallible,
     path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
@@ -33,14 +34,15 @@ use jiff::tz::TimeZone;
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
-    clock::{Clock, with_jitter},
-    config::Config,
+    attempts::{Attempts, causes},
+    clock::Clock,
+    config::{self, Config},
     forecast::worker::Told,
     schedule::worker::Advice,
-    store::{look::Look, writer::Handle},
+    store::{look::Look, troubles::Part, writer::Handle},
 };
-use access::Access;
-use listen::{Listener, Peer};
+use access::{Access, passwords::Users};
+use listen::{Certificate, Listener, Peer};
 
 /// Queries at a time: more would only share the box's cores.
 const QUERIES_MAX: usize = 3;
@@ -48,6 +50,8 @@ const QUERIES_MAX: usize = 3;
 const BODY_BYTES_MAX: usize = 64 << 10;
 /// Between two attempts to take a port that is in use, s.
 const RETRY_S_MAX: u64 = 30;
+/// Between two looks at whether the files of the config can still be used.
+const FILES_LOOK: Duration = Duration::from_secs(10);
 /// How long a stopping daemon waits for answers under way.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -87,23 +91,28 @@ pub struct Shared {
 impl Web {
     /// Serves until the daemon stops.
     pub async fn run(mut self) {
-        let mut backoff_s = 1;
+        let mut attempts = Attempts::new(
+            Part::Dashboard,
+            self.handle.clone(),
+            self.clock,
+            RETRY_S_MAX,
+        );
         loop {
-            match self.serve().await {
-                Ok(()) => return,
-                Err(error) => {
-                    log::error!(cause = format!("{error:#}"); "the dashboard cannot be served; trying again");
-                }
+            let Err(error) = self.serve(&mut attempts).await else {
+                return;
+            };
+            let cause = causes(&error);
+            if attempts.fail(&cause).await {
+                log::error!(failures = attempts.failures(), cause; "the dashboard cannot be served; trying again");
             }
             tokio::select! {
-                () = tokio::time::sleep(with_jitter(backoff_s)) => {}
+                () = tokio::time::sleep(attempts.pause()) => {}
                 _ = self.stopping.wait_for(|&stopping| stopping) => return,
             }
-            backoff_s = (backoff_s * 2).min(RETRY_S_MAX);
         }
     }
 
-    async fn serve(&mut self) -> anyhow::Result<()> {
+    async fn serve(&mut self, attempts: &mut Attempts) -> anyhow::Result<()> {
         let Some(web) = self.config.web.clone() else {
             return Ok(());
         };
@@ -150,9 +159,37 @@ impl Web {
         let ended = tokio::select! {
             served = async { served.await } => served,
             () = late => Ok(()),
+            never = watch_files(&web, attempts) => match never {},
         };
         telling.abort();
         Ok(ended?)
+    }
+}
+
+/// Tells what is wrong with the files that the dashboard needs.
+pub fn look_at_files(web: &config::Web) -> anyhow::Result<()> {
+    if let Some(passwords) = &web.password_file {
+        Users::new(passwords.clone()).verify()?;
+    }
+    if let Some((certificate, key)) = &web.tls {
+        Certificate::load(certificate, key)?;
+    }
+    Ok(())
+}
+
+/// Looks again and again: a file that cannot be used any more is no reason to end, but somebody must hear of it.
+async fn watch_files(web: &config::Web, attempts: &mut Attempts) -> Infallible {
+    loop {
+        match look_at_files(web) {
+            Ok(()) => attempts.succeed().await,
+            Err(error) => {
+                let cause = causes(&error);
+                if attempts.fail(&cause).await {
+                    log::error!(failures = attempts.failures(), cause; "the dashboard cannot use a file: nobody can log in, or an old certificate goes on");
+                }
+            }
+        }
+        tokio::time::sleep(FILES_LOOK).await;
     }
 }
 

@@ -14,16 +14,17 @@ use serde_json::Value as Json;
 use tokio::sync::watch;
 
 use super::{
-    super::link::{Happening, Link, Message},
+    super::link::{self, Happening, Link, Message},
     births::Births,
     metrics::{Reading, States, readings},
     session::{Session, asked},
 };
 use crate::{
+    attempts::{Attempts, causes},
     calendar::Calendar,
     clock::Clock,
     config::Mqtt,
-    store::{kpis, open_read_only, outbox::Face, states::states},
+    store::{kpis, open_read_only, outbox::Face, states::states, troubles::Part, writer::Handle},
 };
 
 /// How long a death that we tell ourselves may take to be acknowledged, s.
@@ -39,6 +40,8 @@ pub struct Node {
     pub face: Face,
     /// The store.
     pub store: PathBuf,
+    /// Notes what keeps it from its work.
+    pub handle: Handle,
     /// Changes with each commit.
     pub committed: watch::Receiver<u64>,
     /// Turns true when the daemon stops.
@@ -90,30 +93,29 @@ impl Node {
     /// Shows the station until the daemon stops.
     pub async fn run(mut self) {
         let mut births = Births::beside(&self.store, self.clock.now_s());
-        let (mut failures, mut backoff_s) = (0u32, 1);
+        let mut attempts = Attempts::new(
+            Part::Sparkplug,
+            self.handle.clone(),
+            self.clock,
+            self.mqtt.retry_s_max,
+        );
         loop {
-            let mut connected = false;
-            match self.live(&mut births, &mut connected, failures > 0).await {
+            match self.live(&mut births, &mut attempts).await {
                 Ok(Ended::Stopped) => return,
                 Ok(Ended::HostGone) => {
-                    (failures, backoff_s) = (0, 1);
                     log::info!("the primary host is offline; the sparkplug node waits for it");
                 }
-                Err(cause) => {
-                    if connected {
-                        (failures, backoff_s) = (0, 1);
-                    }
-                    failures += 1;
-                    // The first failure, then ever fewer: at 2, 4, 8 … in a row.
-                    if failures.is_power_of_two() && !*self.stopping.borrow() {
-                        log::warn!(broker = self.mqtt.host.as_str(), port = self.mqtt.port, failures, cause = format!("{cause:#}"); "the sparkplug node has no broker");
+                Err(_) if *self.stopping.borrow() => return,
+                Err(error) => {
+                    let cause = causes(&error);
+                    if attempts.fail(&cause).await {
+                        log::warn!(broker = self.mqtt.host.as_str(), port = self.mqtt.port, failures = attempts.failures(), cause; "the sparkplug node has no broker");
                     }
                 }
             }
-            let wait = crate::clock::with_jitter(backoff_s);
-            backoff_s = (backoff_s * 2).min(self.mqtt.retry_s_max);
+            let pause = attempts.pause();
             tokio::select! {
-                () = tokio::time::sleep(wait) => {}
+                () = tokio::time::sleep(pause) => {}
                 _ = self.stopping.wait_for(|&stopping| stopping) => return,
             }
         }
@@ -123,8 +125,7 @@ impl Node {
     async fn live(
         &mut self,
         births: &mut Births,
-        connected: &mut bool,
-        again: bool,
+        attempts: &mut Attempts,
     ) -> anyhow::Result<Ended> {
         let mut session = Session::new(births.next());
         let death = self.death(&session);
@@ -135,12 +136,12 @@ impl Node {
             if was_not_heard(&cause) {
                 births.give_back();
             }
-            return Err(cause);
+            return Err(link::explain(cause, &self.mqtt));
         }
-        *connected = true;
-        if again {
+        if attempts.failures() > 0 {
             log::info!(broker = self.mqtt.host.as_str(), port = self.mqtt.port; "the sparkplug node is connected again");
         }
+        attempts.succeed().await;
         let ended = self.tell(&mut link, &mut session).await?;
         self.take_leave(link, &session).await?;
         Ok(ended)

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     net::IpAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Mutex,
     time::{Duration, Instant, SystemTime},
 };
@@ -74,15 +74,7 @@ impl Users {
 
     /// Tells what is wrong with the file.
     pub fn verify(&self) -> anyhow::Result<()> {
-        let text = std::fs::read_to_string(&self.path)
-            .with_context(|| format!("cannot read {}", self.path.display()))?;
-        let users = parse(&text).with_context(|| format!("{}", self.path.display()))?;
-        ensure!(
-            !users.is_empty(),
-            "{} names no user; `pumphouse password` makes a line",
-            self.path.display()
-        );
-        Ok(())
+        read(&self.path).map(drop)
     }
 
     /// The role of a user, if there is such a user.
@@ -106,19 +98,25 @@ impl Users {
             .unwrap_or_else(|broken| broken.into_inner());
         let changed = self.path.metadata().and_then(|it| it.modified()).ok();
         if changed.is_none() || changed != read.changed {
-            read.changed = changed;
-            let text = std::fs::read_to_string(&self.path).map_err(anyhow::Error::from);
-            match text.and_then(|text| parse(&text)) {
-                Ok(users) => read.users = users,
-                Err(error) => {
-                    // Better nobody than somebody who was struck off.
-                    read.users.clear();
-                    log::error!(path = self.path.display().to_string(), cause = format!("{error:#}"); "nobody can log in: the password file cannot be used");
-                }
-            }
+            // Better nobody than somebody who was struck off; a file that cannot be used is tried again at the next request, for whoever
+            // makes it readable does not change it.
+            *read = self::read(&self.path)
+                .map_or_else(|_| Read::default(), |users| Read { changed, users });
         }
         ask(&read.users)
     }
+}
+
+fn read(path: &Path) -> anyhow::Result<HashMap<String, User>> {
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let users = parse(&text).with_context(|| path.display().to_string())?;
+    ensure!(
+        !users.is_empty(),
+        "{} names no user; `pumphouse password` makes a line",
+        path.display()
+    );
+    Ok(users)
 }
 
 fn parse(text: &str) -> anyhow::Result<HashMap<String, User>> {

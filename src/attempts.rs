@@ -1,0 +1,137 @@
+//! How a part tries again after a failure: with pauses that grow, a word in the log at ever fewer failures, and the cause in the
+//! store, where `status` and `doctor` find it.
+
+use std::time::Duration;
+
+use crate::{
+    clock::Clock,
+    store::{troubles::Part, writer::Handle},
+};
+
+/// A pause before the next attempt, between half of the given seconds and all of them: boxes that lost a server together do not
+/// come back together.
+pub fn with_jitter(seconds: u64) -> Duration {
+    Duration::from_millis(seconds * 1000 - rand::random_range(0..=seconds * 500))
+}
+
+/// The causes of an error, each once: libraries tell an inner error in the text of the outer one, too.
+pub fn causes(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+/// What the store has of a part's trouble.
+#[derive(PartialEq, Eq)]
+enum Noted {
+    /// Whatever was before the start, or before the disk was full.
+    Unknown,
+    Nothing,
+    Cause(String),
+}
+
+/// A part's attempts at what may fail for long.
+pub struct Attempts {
+    part: Part,
+    handle: Handle,
+    clock: Clock,
+    pause_s_max: u64,
+    failures: u32,
+    pause_s: u64,
+    noted: Noted,
+}
+
+impl Attempts {
+    /// None yet; pauses grow up to `pause_s_max` seconds.
+    pub fn new(part: Part, handle: Handle, clock: Clock, pause_s_max: u64) -> Self {
+        Self {
+            part,
+            handle,
+            clock,
+            pause_s_max,
+            failures: 0,
+            pause_s: 1,
+            noted: Noted::Unknown,
+        }
+    }
+
+    /// How many have failed in a row.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// It works; whatever fails next is a new trouble.
+    pub async fn succeed(&mut self) {
+        (self.failures, self.pause_s) = (0, 1);
+        if self.noted == Noted::Nothing {
+            return;
+        }
+        let part = self.part;
+        let ending = self
+            .handle
+            .transact_async(move |store| store.end_trouble(part));
+        self.noted = match ending.await {
+            Ok(()) => Noted::Nothing,
+            Err(error) => {
+                log::debug!(part = part.name(), cause = format!("{error:#}"); "cannot note that a trouble is over");
+                Noted::Unknown
+            }
+        };
+    }
+
+    /// It has worked since the last failure, and somebody else has noted that.
+    pub fn begin_anew(&mut self) {
+        (self.failures, self.pause_s) = (0, 1);
+        self.noted = Noted::Unknown;
+    }
+
+    /// It failed; true when that is worth a word: the first time, then ever more seldom, at 2, 4, 8 … in a row.
+    pub async fn fail(&mut self, cause: &str) -> bool {
+        self.failures += 1;
+        let noted = Noted::Cause(cause.to_owned());
+        if self.noted != noted {
+            let (part, cause, now_s) = (self.part, cause.to_owned(), self.clock.now_s());
+            let noting = self
+                .handle
+                .transact_async(move |store| store.note_trouble(part, &cause, now_s));
+            self.noted = match noting.await {
+                Ok(()) => noted,
+                Err(error) => {
+                    log::debug!(part = part.name(), cause = format!("{error:#}"); "cannot note a trouble");
+                    Noted::Unknown
+                }
+            };
+        }
+        self.failures.is_power_of_two()
+    }
+
+    /// How long to wait before the next one.
+    pub fn pause(&mut self) -> Duration {
+        let pause = with_jitter(self.pause_s);
+        self.pause_s = (self.pause_s * 2).min(self.pause_s_max);
+        pause
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn tells_each_cause_once() {
+        let inner = anyhow!("connection refused");
+        assert_eq!(causes(&inner), "connection refused");
+        let told_twice = anyhow!("connection refused").context("i/o: connection refused");
+        assert_eq!(causes(&told_twice), "i/o: connection refused");
+        let of_two = inner.context("cannot reach db:5432");
+        assert_eq!(causes(&of_two), "cannot reach db:5432: connection refused");
+    }
+}
