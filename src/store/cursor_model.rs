@@ -6,7 +6,7 @@
 //! is the real code on a real store: change log, batches and [`meet`].
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     fs,
     path::PathBuf,
 };
@@ -131,6 +131,8 @@ struct Session {
 struct Read {
     batch: Batch,
     rows: Rows,
+    /// Keys of rows that go ahead of their entry, because they are the newest.
+    ahead: BTreeSet<(Synced, i64)>,
 }
 
 /// Values by table and change log key.
@@ -147,6 +149,10 @@ struct Model {
     since_copy: Vec<Vec<Edit>>,
     /// Whether the box was ever made its copy: only then may it be refused.
     was_set_back: bool,
+    /// Rows that the centre has had ahead of their entry.
+    sent_ahead: BTreeSet<(Synced, i64)>,
+    /// Those of them that were sent before the box was set back. No mark speaks of them, so the centre may keep what the box no longer has.
+    maybe_lost: BTreeSet<(Synced, i64)>,
     /// Whether everything was ever sent anew: the centre may keep what is older than all that the box holds.
     sent_anew: bool,
 }
@@ -171,6 +177,8 @@ impl Model {
             has_copy: false,
             since_copy: Vec::new(),
             was_set_back: false,
+            sent_ahead: BTreeSet::new(),
+            maybe_lost: BTreeSet::new(),
             sent_anew: false,
         };
         model.open();
@@ -253,6 +261,7 @@ impl Model {
         if !self.has_copy {
             return;
         }
+        self.maybe_lost.append(&mut self.sent_ahead);
         self.close();
         for suffix in ["-wal", "-shm"] {
             // The last connection has taken them away.
@@ -340,15 +349,20 @@ impl Model {
             return;
         };
         session.from = batch.upto;
+        let rows_of_ranges = |batch: &Batch| -> Rows {
+            let ranges = batch.ranges.iter();
+            ranges
+                .filter(|(table, _)| TABLES.contains(table))
+                .flat_map(|(&table, ranges)| ranges.iter().map(move |range| (table, range)))
+                .flat_map(|(table, range)| rows_of(&snapshot, table, range))
+                .collect()
+        };
+        let in_turn = rows_of_ranges(&batch);
         snapshot.add_newest(&mut batch, 0).expect("read");
-        let rows = batch
-            .ranges
-            .iter()
-            .filter(|(table, _)| TABLES.contains(table))
-            .flat_map(|(&table, ranges)| ranges.iter().map(move |range| (table, range)))
-            .flat_map(|(table, range)| rows_of(&snapshot, table, range))
-            .collect();
-        session.read.push_back(Read { batch, rows });
+        let rows = rows_of_ranges(&batch);
+        let keys = rows.keys().copied();
+        let ahead = keys.filter(|key| !in_turn.contains_key(key)).collect();
+        session.read.push_back(Read { batch, rows, ahead });
     }
 
     /// Sends a batch and reads the one behind it; whether there was one.
@@ -390,7 +404,8 @@ impl Model {
     }
 
     /// The centre's transaction.
-    fn take(&mut self, Read { batch, rows }: &Read) {
+    fn take(&mut self, Read { batch, rows, ahead }: &Read) {
+        self.sent_ahead.extend(ahead);
         for (&table, ranges) in &batch.ranges {
             if table.loses_rows() || batch.whole.contains(&table) {
                 for (first, last) in ranges.iter() {
@@ -422,6 +437,7 @@ impl Model {
                 .map(|&(_, key)| key)
         };
         let mut there = self.centre.rows.clone();
+        there.retain(|row, _| here.contains_key(row) || !self.maybe_lost.contains(row));
         if self.sent_anew {
             there.retain(|&(table, key), _| first(table).is_some_and(|first| key >= first));
         }
