@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::{fs, os::unix::fs::PermissionsExt, process::Stdio, sync::Arc};
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Stdio, sync::Arc};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use common::{
@@ -456,8 +456,8 @@ fn log_in(client: &mut Client, user: &str, password: &str) -> Answer {
     answer
 }
 
-#[test]
-fn with_passwords_viewers_look_on_and_operators_act() {
+/// A station whose dashboard has a password file, which is still to be written.
+fn station_with_passwords() -> (Folder, u16, PathBuf) {
     let (folder, port) = station("");
     let config = fs::read_to_string(folder.config()).expect("the config");
     fs::write(
@@ -466,6 +466,12 @@ fn with_passwords_viewers_look_on_and_operators_act() {
     )
     .expect("written");
     let passwords = folder.config().with_file_name("passwords");
+    (folder, port, passwords)
+}
+
+#[test]
+fn with_passwords_viewers_look_on_and_operators_act() {
+    let (folder, port, passwords) = station_with_passwords();
     let viewer = line(&folder, "vera", "viewer", "looking glass");
     let operator = line(&folder, "olaf", "operator", "turning wheel");
     fs::write(&passwords, format!("{viewer}{operator}")).expect("written");
@@ -542,14 +548,7 @@ fn with_passwords_viewers_look_on_and_operators_act() {
 
 #[test]
 fn a_password_file_that_cannot_be_read_is_told_until_it_can() {
-    let (folder, port) = station("");
-    let config = fs::read_to_string(folder.config()).expect("the config");
-    fs::write(
-        folder.config(),
-        format!("{config}password_file = \"passwords\"\n"),
-    )
-    .expect("written");
-    let passwords = folder.config().with_file_name("passwords");
+    let (folder, port, passwords) = station_with_passwords();
     fs::write(
         &passwords,
         line(&folder, "olaf", "operator", "turning wheel"),

@@ -62,26 +62,17 @@ impl Check {
 
 /// The files that servers and hooks need, each with its section of the config.
 fn files(config: &Config) -> Vec<(&'static str, &PathBuf)> {
-    fn pair(auth: &Option<(PathBuf, PathBuf)>) -> impl Iterator<Item = &PathBuf> {
-        auth.iter()
-            .flat_map(|(certificate, key)| [certificate, key])
-    }
+    let broker = config.mqtt.as_ref();
+    let broker = broker.map(|it| ("mqtt", &it.password_file, &it.ca_file, &it.client_auth));
+    let office = config.central.as_ref();
+    let office = office.map(|it| ("central", &it.password_file, &it.ca_file, &it.client_auth));
     let mut files = Vec::new();
-    if let Some(it) = &config.mqtt {
-        let named = it.password_file.iter().chain(&it.ca_file);
-        files.extend(
-            named
-                .chain(pair(&it.client_auth))
-                .map(|file| ("mqtt", file)),
-        );
-    }
-    if let Some(it) = &config.central {
-        let named = it.password_file.iter().chain(&it.ca_file);
-        files.extend(
-            named
-                .chain(pair(&it.client_auth))
-                .map(|file| ("central", file)),
-        );
+    for (section, password, authorities, client) in broker.into_iter().chain(office) {
+        let client = client
+            .iter()
+            .flat_map(|(certificate, key)| [certificate, key]);
+        let named = password.iter().chain(authorities).chain(client);
+        files.extend(named.map(|file| (section, file)));
     }
     if let Some(it) = &config.assistant {
         let named = it.key_file.iter().chain(&it.ca_file);
