@@ -139,7 +139,7 @@ impl Debian {
     }
 
     fn journal(&self) -> String {
-        self.attempt("journalctl --no-pager -o short-monotonic -u pumphouse")
+        self.attempt("journalctl --sync; journalctl --no-pager -o short-monotonic -u pumphouse")
             .1
     }
 
@@ -435,7 +435,7 @@ fn backs_up_elsewhere(debian: &Debian, config: &str) {
     fs::write(&file, elsewhere).expect("written");
     debian.sh("install -d -o pumphouse -m 0700 /mnt/backups");
     let (is_made, _) = debian.attempt("systemctl start pumphouse-backup");
-    let told = debian.sh("journalctl --no-pager -u pumphouse-backup");
+    let told = debian.sh("journalctl --sync; journalctl --no-pager -u pumphouse-backup");
     assert!(
         !is_made && told.contains("ReadWritePaths=/mnt/backups"),
         "{told}"

@@ -328,6 +328,8 @@ fn what_is_done_on_the_page_goes_the_way_of_the_panels() {
     let (_daemon, mut client) = open(&folder, port);
     let alert = trip(&client, &mut tape);
     client.take_token();
+    let session = client.get("/api/v1/session").json();
+    assert_eq!(session["shelve_max_h"], 2.0, "the page offers no more");
     let act =
         |verb: &str, body: Value| client.post(&format!("/api/v1/alerts/{alert}/{verb}"), &body);
     refused(&act("ack", json!({})), 400, "user is missing");

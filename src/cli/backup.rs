@@ -102,7 +102,8 @@ impl Restore {
                 .with_context(|| format!("there is no backup in {}; name one", folder.display()))
         };
         let path = self.backup.map_or_else(newest, Ok)?;
-        if !path.exists() {
+        let is_there = path.try_exists();
+        if !is_there.with_context(|| format!("cannot reach {}", path.display()))? {
             let there = backups::list(folder);
             let there = there.iter().map(|path| format!("\n  {}", path.display()));
             let there: String = there.collect();

@@ -86,12 +86,12 @@ impl Doctor {
         let config = self.config.load()?;
         let mut found = files(&config);
         found.extend(folders(&config));
-        match View::open(&config.store) {
-            Ok(view) => found.extend(store(&config, &view)?),
+        match View::open(&config.store).and_then(|view| store(&config, &view)) {
+            Ok(of_store) => found.extend(of_store),
             Err(error) => found.push(wrong(
                 "store",
                 format!("{error:#}"),
-                "start the daemon (systemctl start pumphouse), or load the exports with pumphouse ingest",
+                "put right what the reason says; where the daemon is to do it, systemctl start pumphouse",
             )),
         }
         found.push(newest_backup(&config));
@@ -232,7 +232,7 @@ fn age(config: &Config, view: &View) -> anyhow::Result<Finding> {
 fn deliveries(config: &Config, view: &View) -> anyhow::Result<Vec<Finding>> {
     let now_s = Clock::Wall.now_s();
     let mut found = Vec::new();
-    if config.mqtt.is_some() {
+    if let Some(mqtt) = &config.mqtt {
         let waits_min = view.oldest_message()?.map_or(0, |ts| (now_s - ts) / 60);
         found.push(match view.trouble(Part::Broker)? {
             Some(trouble) => wrong("broker", trouble.told(now_s), BROKER_REMEDY),
@@ -243,7 +243,9 @@ fn deliveries(config: &Config, view: &View) -> anyhow::Result<Vec<Finding>> {
             ),
             None => fine("broker", "nothing waits for long"),
         });
-        if let Some(trouble) = view.trouble(Part::Sparkplug)? {
+        if let Some(trouble) = view.trouble(Part::Sparkplug)?
+            && mqtt.sparkplug_group.is_some()
+        {
             found.push(wrong("sparkplug", trouble.told(now_s), BROKER_REMEDY));
         }
     }

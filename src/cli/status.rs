@@ -58,7 +58,13 @@ impl Status {
         let waiting = count(Table::Outbox)?;
         let [broker, sparkplug, dashboard] =
             [Part::Broker, Part::Sparkplug, Part::Dashboard].map(|part| view.trouble(part));
-        let (broker, sparkplug, dashboard) = (broker?, sparkplug?, dashboard?);
+        let (broker, dashboard) = (broker?, dashboard?);
+        let has_node = config
+            .mqtt
+            .as_ref()
+            .and_then(|it| it.sparkplug_group.as_ref());
+        // Of a node that there was before, a trouble may be left.
+        let sparkplug = sparkplug?.filter(|_| has_node.is_some());
         let totals = view.totals()?;
         let formats = view.files_by_format()?;
         let held_files = view.files_held(FILES_HELD_MAX)?;

@@ -409,7 +409,7 @@ pub fn read_secret(path: &Path) -> anyhow::Result<String> {
         anyhow::Error::from(error).context(match denied {
             // As files of root alone are for the service.
             true => format!(
-                "cannot read the secret in {shown}, which the service needs as a credential \
+                "cannot read the secret in {shown}: a person does with sudo, the service as a credential \
                  (systemctl edit pumphouse: [Service], LoadCredential={name}:{shown}; then a restart)"
             ),
             false => format!("cannot read the secret in {shown}"),

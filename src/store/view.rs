@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use anyhow::ensure;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{
+    MIGRATIONS,
     changes::waiting_since,
     open_read_only,
     outgoing::Snapshot,
@@ -131,9 +133,14 @@ pub struct Totals {
 impl View {
     /// Opens a store.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        Ok(Self {
-            connection: open_read_only(path)?,
-        })
+        let connection = open_read_only(path)?;
+        let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        ensure!(
+            version >= MIGRATIONS.len() as i64,
+            "the store {} is of an older version; the daemon brings it up to date when it starts",
+            path.display()
+        );
+        Ok(Self { connection })
     }
 
     /// The newest row's minute and local time.

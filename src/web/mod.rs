@@ -180,7 +180,10 @@ pub fn look_at_files(web: &config::Web) -> anyhow::Result<()> {
 /// Looks again and again: a file that cannot be used any more is no reason to end, but somebody must hear of it.
 async fn watch_files(web: &config::Web, attempts: &mut Attempts) -> Infallible {
     loop {
-        match look_at_files(web) {
+        let web = web.clone();
+        // A file on a share that hangs must hold up nobody.
+        let looking = tokio::task::spawn_blocking(move || look_at_files(&web));
+        match looking.await.map_err(Into::into).and_then(|looked| looked) {
             Ok(()) => attempts.succeed().await,
             Err(error) => {
                 let cause = causes(&error);

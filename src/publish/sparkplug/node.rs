@@ -14,7 +14,11 @@ use serde_json::Value as Json;
 use tokio::sync::watch;
 
 use super::{
-    super::link::{self, Happening, Link, Message},
+    super::{
+        PROVEN,
+        link::{self, Happening, Link, Message},
+        until,
+    },
     births::Births,
     metrics::{Reading, States, readings},
     session::{Session, asked},
@@ -141,8 +145,7 @@ impl Node {
         if attempts.failures() > 0 {
             log::info!(broker = self.mqtt.host.as_str(), port = self.mqtt.port; "the sparkplug node is connected again");
         }
-        attempts.succeed().await;
-        let ended = self.tell(&mut link, &mut session).await?;
+        let ended = self.tell(&mut link, &mut session, attempts).await?;
         self.take_leave(link, &session).await?;
         Ok(ended)
     }
@@ -160,7 +163,14 @@ impl Node {
     }
 
     /// Tells what is, and then what changes, until the session must end.
-    async fn tell(&mut self, link: &mut Link, session: &mut Session) -> anyhow::Result<Ended> {
+    async fn tell(
+        &mut self,
+        link: &mut Link,
+        session: &mut Session,
+        attempts: &mut Attempts,
+    ) -> anyhow::Result<Ended> {
+        // Nothing of what is told is acknowledged.
+        let mut proven_at = Some(tokio::time::Instant::now() + PROVEN);
         let store = open_read_only(&self.store)?;
         let commands = self.topic("NCMD");
         link.subscribe(&commands)?;
@@ -205,6 +215,11 @@ impl Node {
                 }
                 _ = self.stopping.changed() => {
                     look = true;
+                    continue;
+                }
+                () = until(proven_at) => {
+                    proven_at = None;
+                    attempts.succeed().await;
                     continue;
                 }
             };

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use axum::{
     Extension, Json, Router,
-    extract::{FromRequest, FromRequestParts, Query, Request},
+    extract::{FromRequest, FromRequestParts, Query, Request, State},
     http::{StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -179,6 +179,15 @@ pub fn router() -> Router<Arc<Shared>> {
 }
 
 /// Who asks, and what a request that changes something must show.
-async fn session(Extension(visitor): Extension<Visitor>) -> Json<Value> {
-    Json(json!({ "user": visitor.user, "role": visitor.role, "csrf": visitor.csrf }))
+async fn session(
+    State(shared): State<Arc<Shared>>,
+    Extension(visitor): Extension<Visitor>,
+) -> Json<Value> {
+    let shelve_max_h = shared.config.shelve_max_min as f64 / 60.0;
+    Json(json!({
+        "user": visitor.user,
+        "role": visitor.role,
+        "csrf": visitor.csrf,
+        "shelve_max_h": shelve_max_h,
+    }))
 }

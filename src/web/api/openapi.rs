@@ -36,7 +36,8 @@ const ROUTES: &[Route] = &[
     Route {
         path: "/session",
         does: "Who asks",
-        answers: "user (null without passwords), role, and csrf: what a POST must show as x-csrf-token.",
+        answers: "user (null without passwords), role, csrf: what a POST must show as x-csrf-token, and shelve_max_h: for how long an \
+                  alarm can be shelved.",
         parameters: &[],
     },
     Route {

@@ -83,14 +83,16 @@ async function around(alert) {
 
 /** What an operator can do to an alert, with a name where nobody is logged in and a reason where one is needed. */
 async function actions(alert, done) {
-  const { user, role } = await who();
+  const { user, role, shelve_max_h: longest } = await who();
   if (role !== 'operator') return h('p', { class: 'note' }, t('alerts.viewer'));
   const trouble = h('p', { class: 'trouble', role: 'alert', hidden: true });
   let remembered = '';
   try { remembered = localStorage.getItem('operator') ?? ''; } catch { /* asked for each time, then */ }
   const name = h('input', { id: 'act-user', name: 'user', value: remembered, autocomplete: 'name', maxlength: '64' });
   const comment = h('input', { id: 'act-comment', name: 'comment', maxlength: '500' });
-  const hours = h('select', { id: 'act-hours' }, [1, 2, 4, 8, 12, 24].map((n) => h('option', { value: n, selected: n === 8 }, t('unit.h', { n }))));
+  const spans = [...[1, 2, 4, 8, 12, 24].filter((n) => n < longest), longest];
+  const usual = spans.findLast((n) => n <= 8) ?? longest;
+  const hours = h('select', { id: 'act-hours' }, spans.map((n) => h('option', { value: n, selected: n === usual }, t('unit.h', { n }))));
   const act = (verb, withUntil) => async () => {
     trouble.hidden = true;
     if (!user) try { localStorage.setItem('operator', name.value); } catch { /* no storage */ }
