@@ -37,7 +37,9 @@ fn a_station_in_order_needs_nobody() {
     let (is_well, findings) = examine(&folder);
     assert!(is_well, "{findings:#?}");
     let looked_at: Vec<_> = findings.iter().filter_map(|it| it["of"].as_str()).collect();
-    for of in ["config", "exports", "store", "data", "disk", "backup"] {
+    for of in [
+        "config", "daemon", "exports", "store", "data", "disk", "backup",
+    ] {
         assert!(looked_at.contains(&of), "{of}: {looked_at:?}");
     }
     assert_eq!(daemon.terminate(), Some(0));
@@ -79,6 +81,7 @@ fn each_trouble_is_told_with_what_to_do() {
         })
         .collect();
     for (of, word) in [
+        ("daemon", "does not run"),
         ("exports", "No such file"),
         ("exports", "day and month"),
         ("data", "min old"),
@@ -91,7 +94,7 @@ fn each_trouble_is_told_with_what_to_do() {
             .any(|(name, found)| *name == of && found.contains(word));
         assert!(is_told, "{of}, {word}: {wrong:#?}");
     }
-    assert_eq!(wrong.len(), 6, "{wrong:#?}");
+    assert_eq!(wrong.len(), 7, "{wrong:#?}");
     let (_, text) = folder.verb(&["doctor"]);
     assert!(
         text.contains("→ ") && text.contains("need a person"),
@@ -144,4 +147,32 @@ fn a_broker_that_lets_nobody_in_is_told_until_it_does() {
     let (_, told) = folder.verb(&["status"]);
     assert!(!told.contains("does not accept"), "{told}");
     assert_eq!(daemon.terminate(), Some(0));
+}
+
+#[test]
+fn every_file_that_is_missing_or_wrong_is_told_at_once() {
+    let folder = Folder::new("files");
+    folder.configure(
+        "[mqtt]\nurl = \"mqtts://127.0.0.1:1\"\nusername = \"case\"\npassword_file = \"secret\"\nca_file = \"notes.pem\"\n\
+         [central]\nurl = \"postgres://owner@127.0.0.1:1/plant\"\npassword_file = \"pg\"\n",
+    );
+    let beside = |name| folder.config().with_file_name(name);
+    fs::write(beside("notes.pem"), "not a certificate\n").expect("written");
+    let (is_fine, told) = folder.verb(&["check"]);
+    assert!(!is_fine);
+    for fault in [
+        "that [mqtt] names",
+        "ca_file of [mqtt]",
+        "holds no certificate",
+        "that [central] names",
+    ] {
+        assert!(told.contains(fault), "{fault}: {told}");
+    }
+    fs::remove_file(beside("notes.pem")).expect("removed");
+    folder.configure("[central]\nurl = \"postgres://owner@127.0.0.1:1/plant\"\n");
+    let (is_fine, told) = folder.verb(&["check"]);
+    assert!(
+        is_fine && told.contains("does not name the site's writer"),
+        "{told}"
+    );
 }

@@ -461,7 +461,11 @@ fn a_bad_config_is_not_tried_again(debian: &Debian, config: &str) {
     let running = debian.service("MainPID");
     let (is_fine, _) = debian.attempt("systemctl reload pumphouse");
     assert!(!is_fine && debian.service("MainPID") == running);
-    assert!(debian.journal().contains("site.id: must be"), "{}", debian.journal());
+    assert!(
+        debian.journal().contains("site.id: must be"),
+        "{}",
+        debian.journal()
+    );
     let (is_fine, _) = debian.attempt("systemctl restart pumphouse");
     assert!(!is_fine);
     debian.wait_for_service("it has failed", || {

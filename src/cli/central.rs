@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use anyhow::ensure;
 use clap::Subcommand;
 use serde_json::json;
 
 use super::{block_on, print_json, print_text};
 use crate::{
-    config::{Central, read_secret},
+    config::{Central, SITE_ID, is_site_id, read_secret},
     sync::{connect, setup},
 };
 
@@ -65,6 +66,12 @@ impl CentralOffice {
 
 impl Init {
     async fn run(self) -> anyhow::Result<()> {
+        if let Some(site) = &self.site {
+            ensure!(
+                is_site_id(site),
+                "a site's id {SITE_ID}, and {site:?} is not"
+            );
+        }
         let central = Central::at(self.url, self.password_file, self.ca_file);
         let mut connection = connect(&central).await?;
         let done = setup::init(&mut connection).await?;

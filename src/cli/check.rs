@@ -6,10 +6,12 @@ use std::{
 };
 
 use anyhow::ensure;
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde_json::json;
 
 use super::{ConfigFile, print_json, print_text};
 use crate::{
+    attempts::causes,
     config::Config,
     forecast::models::{Change, Models},
     modbus::Place,
@@ -44,7 +46,7 @@ impl Check {
                 return Err(faults.into());
             }
         };
-        let mut notes = look(&config)?;
+        let mut notes = look(&self.config.config, &config)?;
         notes.extend(config.notes.iter().cloned());
         if self.json {
             return print_json(&json!({ "config": path, "faults": [], "notes": notes }));
@@ -60,34 +62,74 @@ impl Check {
     }
 }
 
-/// The files that servers and hooks need, each with its section of the config.
-fn files(config: &Config) -> Vec<(&'static str, &PathBuf)> {
+/// A file that a section of the config names.
+struct Named<'a> {
+    section: &'static str,
+    path: &'a PathBuf,
+    /// Whether it is to hold certificates of authorities.
+    of_authorities: bool,
+}
+
+impl Named<'_> {
+    fn fault(&self) -> Option<String> {
+        let (section, path) = (self.section, self.path.display());
+        if !self.path.exists() {
+            return Some(format!(
+                "a file that [{section}] names, {path}, does not exist"
+            ));
+        }
+        let read = self.of_authorities.then(|| {
+            CertificateDer::pem_file_iter(self.path)
+                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        });
+        match read? {
+            Err(error) => Some(format!("ca_file of [{section}], {path}: {error}")),
+            Ok(all) if all.is_empty() => Some(format!(
+                "ca_file of [{section}], {path}, holds no certificate"
+            )),
+            Ok(_) => None,
+        }
+    }
+}
+
+/// The files that servers and hooks need.
+fn files(config: &Config) -> Vec<Named<'_>> {
     let broker = config.mqtt.as_ref();
     let broker = broker.map(|it| ("mqtt", &it.password_file, &it.ca_file, &it.client_auth));
     let office = config.central.as_ref();
     let office = office.map(|it| ("central", &it.password_file, &it.ca_file, &it.client_auth));
+    let hook = config.notify.as_ref();
+    let hook = hook.map(|it| ("notify", &it.webhook_token_file, &it.webhook_ca_file, &None));
+    let model = config.assistant.as_ref();
+    let model = model.map(|it| ("assistant", &it.key_file, &it.ca_file, &None));
     let mut files = Vec::new();
-    for (section, password, authorities, client) in broker.into_iter().chain(office) {
+    for (section, secret, authorities, client) in
+        [broker, office, hook, model].into_iter().flatten()
+    {
         let client = client
             .iter()
             .flat_map(|(certificate, key)| [certificate, key]);
-        let named = password.iter().chain(authorities).chain(client);
-        files.extend(named.map(|file| (section, file)));
-    }
-    if let Some(it) = &config.assistant {
-        let named = it.key_file.iter().chain(&it.ca_file);
-        files.extend(named.map(|file| ("assistant", file)));
-    }
-    if let Some(it) = &config.notify {
-        let named = it.webhook_token_file.iter().chain(&it.webhook_ca_file);
-        files.extend(named.map(|file| ("notify", file)));
+        let of = |path, of_authorities| Named {
+            section,
+            path,
+            of_authorities,
+        };
+        files.extend(secret.iter().chain(client).map(|path| of(path, false)));
+        files.extend(authorities.iter().map(|path| of(path, true)));
     }
     files
 }
 
 /// Looks at the files, folders and models that a config names: an error for what is missing, a word for what is worth one.
-pub(super) fn look(config: &Config) -> anyhow::Result<Vec<String>> {
+pub(super) fn look(path: &Path, config: &Config) -> anyhow::Result<Vec<String>> {
     let mut notes = Vec::new();
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let guesses = text.lines().filter(|line| line.contains("GUESS")).count();
+    if guesses > 0 {
+        notes.push(format!(
+            "{guesses} lines still say GUESS: put them right from the plant's papers, and take the word out"
+        ));
+    }
     for place in &config.historian.watch {
         if !place.exists() {
             notes.push(format!(
@@ -102,15 +144,20 @@ pub(super) fn look(config: &Config) -> anyhow::Result<Vec<String>> {
         "the folder of storage.path, {}, does not exist",
         folder.unwrap_or(&config.store).display()
     );
-    for (section, file) in files(config) {
-        ensure!(
-            file.exists(),
-            "a file that [{section}] names, {}, does not exist",
-            file.display()
-        );
-    }
-    if let Some(web) = &config.web {
-        look_at_files(web)?;
+    let mut faults: Vec<String> = files(config)
+        .into_iter()
+        .filter_map(|file| file.fault())
+        .collect();
+    let of_web = config.web.as_ref().map_or(Ok(()), look_at_files);
+    faults.extend(of_web.err().map(|error| causes(&error)));
+    ensure!(faults.is_empty(), "{}", faults.join("\n  "));
+    if let Some(office) = &config.central
+        && !office.url.contains(&format!("//{}@", config.site_id))
+    {
+        notes.push(format!(
+            "central.url does not name the site's writer, {:?}: whoever it names may see and change more than this site's rows",
+            config.site_id
+        ));
     }
     if let Some(notify) = &config.notify {
         notes.extend(notify.command.first().and_then(|program| note_on(program)));

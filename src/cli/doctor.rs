@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::ErrorKind,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs},
     path::Path,
     time::{Duration, SystemTime},
@@ -16,7 +17,11 @@ use crate::{
     clock::Clock,
     config::Config,
     modbus::Place,
-    store::{backups, troubles::Part, view::View},
+    store::{
+        backups, is_in_use,
+        troubles::{Part, Trouble},
+        view::View,
+    },
 };
 
 /// A newest row may be this much older than exports usually are, min.
@@ -30,11 +35,21 @@ const WAITING_MIN: i64 = 15;
 /// How long a server may take to answer.
 const ANSWER: Duration = Duration::from_secs(3);
 /// What to do about a broker that takes nothing.
-const BROKER_REMEDY: &str = "put right what the reason says, in [mqtt] or at the broker (journalctl -u pumphouse has more); nothing is lost meanwhile";
+const BROKER_REMEDY: &str = "put right what the reason says, in [mqtt] or at the broker (sudo journalctl -u pumphouse has more); a new credential counts from a restart on; nothing is lost meanwhile";
 /// What to do about a server that does not answer.
 const NETWORK_REMEDY: &str = "see that it runs, that the network and its firewall let this box through, and that the address is right";
 /// What to do about a dashboard that does not answer.
 const DAEMON_REMEDY: &str = "see that the daemon runs (systemctl status pumphouse) and what its log says (journalctl -u pumphouse)";
+/// What to do where a person may not look.
+const WITH_SUDO: &str = "run this with sudo";
+/// What to do about a store that the daemon has to make or to bring up to date.
+const START: &str =
+    "start the daemon (sudo systemctl start pumphouse), or load the exports with pumphouse ingest";
+/// What to do about a file that the service may not read.
+const FILE_REMEDY: &str = "let the service read it (sudo chgrp pumphouse FILE; sudo chmod 640 FILE); a file for root alone reaches it by \
+                           LoadCredential= in a drop-in, from the next restart on";
+/// What to do about a port that somebody else has.
+const PORT_REMEDY: &str = "ss -ltnp says who has it; end that, or give [web] another listen";
 /// Files told that are not read on.
 const FILES_MAX: usize = 3;
 
@@ -84,15 +99,25 @@ fn wrong(of: &'static str, found: impl Into<String>, remedy: impl Into<String>) 
 impl Doctor {
     pub fn run(self) -> anyhow::Result<()> {
         let config = self.config.load()?;
-        let mut found = files(&config);
+        let mut found = files(&self.config.config, &config);
+        if let Some(is_running) = is_in_use(&config.store) {
+            found.push(match is_running {
+                true => fine("daemon", "at work"),
+                false => wrong(
+                    "daemon",
+                    "it does not run: nothing is read, and nobody is told",
+                    "sudo systemctl start pumphouse; where it does not start, systemctl status pumphouse says why",
+                ),
+            });
+        }
         found.extend(folders(&config));
         match View::open(&config.store).and_then(|view| store(&config, &view)) {
             Ok(of_store) => found.extend(of_store),
-            Err(error) => found.push(wrong(
-                "store",
-                format!("{error:#}"),
-                "put right what the reason says; where the daemon is to do it, systemctl start pumphouse",
-            )),
+            Err(error) => {
+                let is_seen = config.store.try_exists().is_ok();
+                let remedy = if is_seen { START } else { WITH_SUDO };
+                found.push(wrong("store", format!("{error:#}"), remedy));
+            }
         }
         found.push(newest_backup(&config));
         found.extend(servers(&config));
@@ -124,8 +149,8 @@ fn told(found: &[Finding]) -> String {
 }
 
 /// What the config names.
-fn files(config: &Config) -> Vec<Finding> {
-    match check::look(config) {
+fn files(path: &Path, config: &Config) -> Vec<Finding> {
+    match check::look(path, config) {
         Ok(notes) if notes.is_empty() => vec![fine("config", "all that it names is there")],
         Ok(notes) => notes.into_iter().map(|note| fine("config", note)).collect(),
         Err(error) => vec![wrong(
@@ -228,6 +253,18 @@ fn age(config: &Config, view: &View) -> anyhow::Result<Finding> {
     })
 }
 
+/// A part's trouble, with what to do about it as far as its cause says.
+fn troubled(of: &'static str, trouble: &Trouble, now_s: i64, otherwise: &str) -> Finding {
+    let remedy = if trouble.cause.contains("Permission denied") {
+        FILE_REMEDY
+    } else if trouble.cause.contains("Address already in use") {
+        PORT_REMEDY
+    } else {
+        otherwise
+    };
+    wrong(of, trouble.told(now_s), remedy)
+}
+
 /// What waits, what is refused, and what the daemon says keeps it from its work.
 fn deliveries(config: &Config, view: &View) -> anyhow::Result<Vec<Finding>> {
     let now_s = Clock::Wall.now_s();
@@ -235,7 +272,7 @@ fn deliveries(config: &Config, view: &View) -> anyhow::Result<Vec<Finding>> {
     if let Some(mqtt) = &config.mqtt {
         let waits_min = view.oldest_message()?.map_or(0, |ts| (now_s - ts) / 60);
         found.push(match view.trouble(Part::Broker)? {
-            Some(trouble) => wrong("broker", trouble.told(now_s), BROKER_REMEDY),
+            Some(trouble) => troubled("broker", &trouble, now_s, BROKER_REMEDY),
             None if waits_min > WAITING_MIN => wrong(
                 "broker",
                 format!("messages have been waiting for {waits_min} min"),
@@ -246,17 +283,23 @@ fn deliveries(config: &Config, view: &View) -> anyhow::Result<Vec<Finding>> {
         if let Some(trouble) = view.trouble(Part::Sparkplug)?
             && mqtt.sparkplug_group.is_some()
         {
-            found.push(wrong("sparkplug", trouble.told(now_s), BROKER_REMEDY));
+            found.push(troubled("sparkplug", &trouble, now_s, BROKER_REMEDY));
         }
     }
     if let Some(web) = &config.web {
         found.push(match view.trouble(Part::Dashboard)? {
-            Some(trouble) => wrong(
+            Some(trouble) => troubled(
                 "dashboard",
-                trouble.told(now_s),
-                "put right what the reason says; a file must be one that the service may read (sudo chgrp pumphouse FILE; sudo chmod 640 FILE)",
+                &trouble,
+                now_s,
+                "put right what the reason says",
             ),
-            None => reach("dashboard", &near(web.listen), web.listen.port(), DAEMON_REMEDY),
+            None => reach(
+                "dashboard",
+                &near(web.listen),
+                web.listen.port(),
+                DAEMON_REMEDY,
+            ),
         });
     }
     if config.central.is_some() {
@@ -305,6 +348,15 @@ fn newest_backup(config: &Config) -> Finding {
     const REMEDY: &str = "sudo systemctl enable --now pumphouse-backup.timer; sudo systemctl start pumphouse-backup makes one now, and \
                           journalctl -u pumphouse-backup says why it could not";
     let folder = &config.backups.folder;
+    if let Err(error) = fs::read_dir(folder)
+        && error.kind() == ErrorKind::PermissionDenied
+    {
+        return wrong(
+            "backup",
+            format!("{}: {error}", folder.display()),
+            WITH_SUDO,
+        );
+    }
     let Some(newest) = backups::list(folder).into_iter().next() else {
         return wrong(
             "backup",

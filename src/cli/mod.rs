@@ -35,7 +35,10 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{Config, Faults};
+use crate::{
+    attempts::causes,
+    config::{Config, Faults},
+};
 
 /// Exit code for a bad config (`EX_CONFIG`): a restart would not help.
 const EXIT_BAD_CONFIG: u8 = 78;
@@ -48,15 +51,7 @@ const EXIT_BAD_CONFIG: u8 = 78;
     version,
     about,
     max_term_width = 110,
-    after_help = "\
-First steps:
-  pumphouse demo                                   see everything at work, nothing installed
-  pumphouse init --exports DIR                     a config from what the exports show
-  pumphouse check --config pumphouse.toml          what is wrong with a config
-  pumphouse ingest --config pumphouse.toml exports load what the historian has written so far
-  pumphouse run --config pumphouse.toml            the daemon
-
-Exit codes: 0 fine, 1 failed at run time, 2 wrong usage, 78 bad config."
+    after_help = after_help()
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -108,6 +103,24 @@ impl ConfigFile {
     }
 }
 
+fn after_help() -> String {
+    // The program of a package has no broker of its own to show it with.
+    let demo = match cfg!(feature = "demo-broker") {
+        true => {
+            "  pumphouse demo                                   see everything at work, nothing installed\n"
+        }
+        false => "",
+    };
+    format!(
+        "First steps:\n{demo}\
+         \x20 pumphouse init --exports DIR                     a config from what the exports show\n\
+         \x20 pumphouse check --config pumphouse.toml          what is wrong with a config\n\
+         \x20 pumphouse ingest --config pumphouse.toml exports load what the historian has written so far\n\
+         \x20 pumphouse run --config pumphouse.toml            the daemon\n\n\
+         Exit codes: 0 fine, 1 failed at run time, 2 wrong usage, 78 bad config."
+    )
+}
+
 /// Runs the program.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -148,7 +161,7 @@ pub fn main() -> ExitCode {
         }
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("pumphouse: {error:#}");
+            eprintln!("pumphouse: {}", causes(&error));
             ExitCode::FAILURE
         }
     }

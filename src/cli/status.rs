@@ -14,6 +14,7 @@ use crate::{
     },
     quality::DayQuality,
     store::{
+        is_in_use,
         reserve::Outlook,
         troubles::{Part, Trouble},
         view::{Calls, Central, NewestPlan, Table, View},
@@ -43,6 +44,7 @@ impl Status {
         let config = self.config.load()?;
         let view = View::open(&config.store)?;
         let now_s = Clock::Wall.now_s();
+        let is_running = is_in_use(&config.store);
         let newest = view.newest_row()?;
         let age_min = newest
             .as_ref()
@@ -91,6 +93,7 @@ impl Status {
         if self.json {
             return print_json(&json!({
                 "site": config.site_id,
+                "is_running": is_running,
                 "newest_row": newest,
                 "newest_row_age_min": age_min,
                 "newest_row_source": source,
@@ -128,6 +131,14 @@ impl Status {
             }));
         }
         let mut text = format!("site     {} ({})\n", config.site_id, config.site_name);
+        match is_running {
+            Some(true) => writeln!(text, "daemon   at work")?,
+            Some(false) => writeln!(
+                text,
+                "daemon   does not run: nothing is read, and nobody is told (sudo systemctl start pumphouse)"
+            )?,
+            None => {}
+        }
         match (newest, age_min) {
             (Some(newest), Some(age_min)) if age_min < 0 => writeln!(
                 text,

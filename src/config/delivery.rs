@@ -416,10 +416,16 @@ pub fn read_secret(path: &Path) -> anyhow::Result<String> {
         })
     })?;
     let secret = secret.trim_end_matches(['\r', '\n']);
+    let of_service = std::env::var_os("CREDENTIALS_DIRECTORY");
     ensure!(
         !secret.is_empty(),
-        "the secret in {} is empty",
-        path.display()
+        "the secret in {} is empty{}",
+        path.display(),
+        match of_service.is_some_and(|folder| path.starts_with(folder)) {
+            true =>
+                ", as what LoadCredential names was when the service started: fill that, and restart",
+            false => "",
+        }
     );
     Ok(secret.to_owned())
 }

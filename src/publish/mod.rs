@@ -224,7 +224,10 @@ impl Publisher {
             let happening = tokio::select! {
                 happening = link.next() => happening,
                 changed = self.committed.changed(), if !stopping => {
-                    changed?;
+                    if changed.is_err() {
+                        // The writer has ended, so the daemon stops.
+                        let _ = self.stopping.wait_for(|&stopping| stopping).await;
+                    }
                     look = true;
                     continue;
                 }

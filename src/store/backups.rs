@@ -16,6 +16,7 @@ use serde::Serialize;
 use super::{
     APPLICATION_ID, MIGRATIONS, lock, open_read_only, refuse_root,
     reserve::{free_bytes, outlook},
+    why_closed,
 };
 
 /// What the files are called, about the time they were made.
@@ -73,11 +74,9 @@ pub fn part(folder: &Path) -> PathBuf {
 
 /// Makes a backup of a store that may be in use, in a folder that is made when missing.
 pub fn make(store: &Path, folder: &Path, now_s: i64) -> anyhow::Result<Sound> {
-    ensure!(
-        store.exists(),
-        "there is no store {} yet; the daemon makes it at its first start",
-        store.display()
-    );
+    if let Some(why) = why_closed(store) {
+        bail!("cannot open the store {}: {why}", store.display());
+    }
     let part = part(folder);
     fs::create_dir_all(folder)
         .map_err(anyhow::Error::from)

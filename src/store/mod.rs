@@ -40,8 +40,9 @@ pub mod writer;
 use std::{
     collections::BTreeSet,
     fs::{self, File, TryLockError},
+    io::ErrorKind,
     os::unix::fs::MetadataExt,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 pub use readings::reading;
@@ -319,10 +320,18 @@ impl Store {
 /// second can do.
 fn lock(path: &Path, instead: &str) -> anyhow::Result<File> {
     refuse_root(path)?;
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let lock = File::create(&name)
-        .with_context(|| format!("cannot create {}", Path::new(&name).display()))?;
+    let name = lock_file(path);
+    let lock = File::create(&name).map_err(|error| {
+        let denied = error.kind() == ErrorKind::PermissionDenied;
+        let cannot = format!("cannot create {}", name.display());
+        anyhow::Error::from(error).context(match denied {
+            true => format!(
+                "{cannot}; run this as its folder's owner: sudo -u {} pumphouse …",
+                owner_name(path)
+            ),
+            false => cannot,
+        })
+    })?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => anyhow::bail!(
@@ -333,6 +342,25 @@ fn lock(path: &Path, instead: &str) -> anyhow::Result<File> {
             Err(error).with_context(|| format!("cannot lock {}", path.display()))
         }
     }
+}
+
+fn lock_file(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    name.into()
+}
+
+/// Whether anybody writes to a store, as a rule the daemon; `None` where that cannot be seen. Nothing is locked for that: it might be
+/// in the way of who starts just then.
+pub fn is_in_use(path: &Path) -> Option<bool> {
+    let lock = match lock_file(path).metadata() {
+        Ok(lock) => lock,
+        Err(error) => return (error.kind() == ErrorKind::NotFound).then_some(false),
+    };
+    let inode = format!(":{}", lock.ino());
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    let mut locks = locks.lines().filter(|line| line.contains(" FLOCK "));
+    Some(locks.any(|line| line.split_whitespace().any(|word| word.ends_with(&inode))))
 }
 
 /// Keeps root from making a file in another user's folder: the daemon, who is that user, could neither write nor replace it.

@@ -87,7 +87,15 @@ fn options(central: &Central) -> anyhow::Result<PgConnectOptions> {
 /// Says what a failed connect means.
 fn explain(error: sqlx::Error, options: &PgConnectOptions, central: &Central) -> anyhow::Error {
     let host = options.get_host();
-    let meaning = tls::explain(&error, host, central.ca_file.is_some());
+    // Class 28: whoever wants in is not let in.
+    let code = error.as_database_error().and_then(|it| it.code());
+    let meaning = match code.is_some_and(|code| code.starts_with("28")) {
+        true => Some(format!(
+            "it does not accept user {:?} with the password in password_file",
+            options.get_username()
+        )),
+        false => tls::explain(&error, host, central.ca_file.is_some()),
+    };
     let error = anyhow::Error::from(error);
     let error = match meaning {
         Some(meaning) => error.context(meaning),

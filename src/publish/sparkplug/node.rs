@@ -209,7 +209,10 @@ impl Node {
             let happening = tokio::select! {
                 happening = link.next() => happening?,
                 changed = self.committed.changed() => {
-                    changed?;
+                    if changed.is_err() {
+                        // The writer has ended, so the daemon stops.
+                        let _ = self.stopping.wait_for(|&stopping| stopping).await;
+                    }
                     look = true;
                     continue;
                 }
