@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::{
     clock::Clock,
+    logging::causes,
     store::{troubles::Part, writer::Handle},
 };
 
@@ -12,19 +13,6 @@ use crate::{
 /// come back together.
 pub fn with_jitter(seconds: u64) -> Duration {
     Duration::from_millis(seconds * 1000 - rand::random_range(0..=seconds * 500))
-}
-
-/// The causes of an error, each once: libraries tell an inner error in the text of the outer one, too.
-pub fn causes(error: &anyhow::Error) -> String {
-    let mut text = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if text.is_empty() {
-            text = cause;
-        } else if !text.ends_with(&cause) {
-            text = format!("{text}: {cause}");
-        }
-    }
-    text
 }
 
 /// What the store has of a part's trouble.
@@ -91,12 +79,13 @@ impl Attempts {
         self.noted = Noted::Unknown;
     }
 
-    /// It failed; true when that is worth a word: the first time, then ever more seldom, at 2, 4, 8 … in a row.
-    pub async fn fail(&mut self, cause: &str) -> bool {
+    /// It failed. The causes when that is worth a word: the first time, then ever more seldom, at 2, 4, 8 … in a row.
+    pub async fn fail(&mut self, error: &anyhow::Error) -> Option<String> {
         self.failures += 1;
-        let noted = Noted::Cause(cause.to_owned());
+        let cause = causes(error);
+        let noted = Noted::Cause(cause.clone());
         if self.noted != noted {
-            let (part, cause, now_s) = (self.part, cause.to_owned(), self.clock.now_s());
+            let (part, cause, now_s) = (self.part, cause.clone(), self.clock.now_s());
             let noting = self
                 .handle
                 .transact_async(move |store| store.note_trouble(part, &cause, now_s));
@@ -108,7 +97,7 @@ impl Attempts {
                 }
             };
         }
-        self.failures.is_power_of_two()
+        self.failures.is_power_of_two().then_some(cause)
     }
 
     /// How long to wait before the next one.
@@ -116,22 +105,5 @@ impl Attempts {
         let pause = with_jitter(self.pause_s);
         self.pause_s = (self.pause_s * 2).min(self.pause_s_max);
         pause
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use anyhow::anyhow;
-
-    use super::*;
-
-    #[test]
-    fn tells_each_cause_once() {
-        let inner = anyhow!("connection refused");
-        assert_eq!(causes(&inner), "connection refused");
-        let told_twice = anyhow!("connection refused").context("i/o: connection refused");
-        assert_eq!(causes(&told_twice), "i/o: connection refused");
-        let of_two = inner.context("cannot reach db:5432");
-        assert_eq!(causes(&of_two), "cannot reach db:5432: connection refused");
     }
 }

@@ -21,6 +21,19 @@ pub fn start(most: LevelFilter) {
     log::set_max_level(most);
 }
 
+/// The causes of an error, each once: libraries tell an inner error in the text of the outer one, too.
+pub fn causes(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
 /// Our own entries, and what the libraries warn of; the demo's broker talks to itself and is left out.
 struct Ours(Box<dyn Log>);
 
@@ -76,5 +89,22 @@ impl<'kvs> VisitSource<'kvs> for Keys {
             write!(self.0, " {key}={text}")
         };
         written.map_err(Error::from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn tells_each_cause_once() {
+        let inner = anyhow!("connection refused");
+        assert_eq!(causes(&inner), "connection refused");
+        let told_twice = anyhow!("connection refused").context("i/o: connection refused");
+        assert_eq!(causes(&told_twice), "i/o: connection refused");
+        let of_two = inner.context("cannot reach db:5432");
+        assert_eq!(causes(&of_two), "cannot reach db:5432: connection refused");
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     clock::Clock,
     store::{
         backups::{self, Sound},
-        owner_name,
+        lock::owner_name,
         reserve::outlook,
     },
 };

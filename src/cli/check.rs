@@ -11,9 +11,9 @@ use serde_json::json;
 
 use super::{ConfigFile, print_json, print_text};
 use crate::{
-    attempts::causes,
     config::Config,
     forecast::models::{Change, Models},
+    logging::causes,
     modbus::Place,
     web::look_at_files,
 };

@@ -18,7 +18,8 @@ use crate::{
     config::Config,
     modbus::Place,
     store::{
-        backups, is_in_use,
+        backups,
+        lock::is_in_use,
         troubles::{Part, Trouble},
         view::View,
     },

@@ -36,8 +36,8 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 use crate::{
-    attempts::causes,
     config::{Config, Faults},
+    logging::causes,
 };
 
 /// Exit code for a bad config (`EX_CONFIG`): a restart would not help.

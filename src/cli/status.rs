@@ -8,13 +8,14 @@ use super::{ConfigFile, print_json, print_text};
 use crate::{
     calendar::{self, Calendar, span_text, utc_text},
     clock::Clock,
+    config::Mqtt,
     forecast::{
         manifest::Place,
         models::{InUse, Models},
     },
     quality::DayQuality,
     store::{
-        is_in_use,
+        lock::is_in_use,
         reserve::Outlook,
         troubles::{Part, Trouble},
         view::{Calls, Central, NewestPlan, Table, View},
@@ -58,15 +59,13 @@ impl Status {
             count(Table::Rejects)?,
         );
         let waiting = count(Table::Outbox)?;
-        let [broker, sparkplug, dashboard] =
-            [Part::Broker, Part::Sparkplug, Part::Dashboard].map(|part| view.trouble(part));
-        let (broker, dashboard) = (broker?, dashboard?);
-        let has_node = config
-            .mqtt
-            .as_ref()
-            .and_then(|it| it.sparkplug_group.as_ref());
+        let (broker, dashboard) = (view.trouble(Part::Broker)?, view.trouble(Part::Dashboard)?);
         // Of a node that there was before, a trouble may be left.
-        let sparkplug = sparkplug?.filter(|_| has_node.is_some());
+        let has_node = |mqtt: &Mqtt| mqtt.sparkplug_group.is_some();
+        let sparkplug = match config.mqtt.as_ref().is_some_and(has_node) {
+            true => view.trouble(Part::Sparkplug)?,
+            false => None,
+        };
         let totals = view.totals()?;
         let formats = view.files_by_format()?;
         let held_files = view.files_held(FILES_HELD_MAX)?;
@@ -199,9 +198,9 @@ impl Status {
             None => writeln!(text, "broker   none in the config")?,
         }
         if let Some(web) = &config.web {
-            let scheme = if web.tls.is_some() { "https" } else { "http" };
+            let (scheme, listen) = (web.scheme(), web.listen);
             let trouble = beneath(dashboard.as_ref(), now_s);
-            writeln!(text, "web      {scheme}://{}{trouble}", web.listen)?;
+            writeln!(text, "web      {scheme}://{listen}{trouble}")?;
         }
         writeln!(text, "central  {}", describe(central.as_ref(), now_s))?;
         if let Some(calls) = &calls {

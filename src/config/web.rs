@@ -28,6 +28,16 @@ pub struct Web {
     pub session: Duration,
 }
 
+impl Web {
+    /// How browsers speak to it: `https` or `http`.
+    pub fn scheme(&self) -> &'static str {
+        match self.tls {
+            Some(_) => "https",
+            None => "http",
+        }
+    }
+}
+
 /// The language model that answers what the built-in questions do not cover.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assistant {

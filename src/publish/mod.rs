@@ -20,7 +20,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use crate::{
-    attempts::{Attempts, causes},
+    attempts::Attempts,
     calendar::{Calendar, utc_text},
     clock::Clock,
     config::{Config, Mqtt},
@@ -98,8 +98,7 @@ impl Publisher {
             if *self.stopping.borrow() {
                 return;
             }
-            let cause = causes(&error);
-            if attempts.fail(&cause).await {
+            if let Some(cause) = attempts.fail(&error).await {
                 log::warn!(broker = self.mqtt.host.as_str(), port = self.mqtt.port, failures = attempts.failures(), cause; "the broker cannot be reached; messages wait in the store");
             }
             let pause = attempts.pause();

@@ -14,9 +14,10 @@ use rusqlite::{Connection, ErrorCode};
 use serde::Serialize;
 
 use super::{
-    APPLICATION_ID, MIGRATIONS, lock, open_read_only, refuse_root,
+    APPLICATION_ID, MIGRATIONS,
+    lock::{lock, refuse_root},
+    open_read_only,
     reserve::{free_bytes, outlook},
-    why_closed,
 };
 
 /// What the files are called, about the time they were made.
@@ -74,9 +75,7 @@ pub fn part(folder: &Path) -> PathBuf {
 
 /// Makes a backup of a store that may be in use, in a folder that is made when missing.
 pub fn make(store: &Path, folder: &Path, now_s: i64) -> anyhow::Result<Sound> {
-    if let Some(why) = why_closed(store) {
-        bail!("cannot open the store {}: {why}", store.display());
-    }
+    let connection = open_read_only(store)?;
     let part = part(folder);
     fs::create_dir_all(folder)
         .map_err(anyhow::Error::from)
@@ -95,7 +94,7 @@ pub fn make(store: &Path, folder: &Path, now_s: i64) -> anyhow::Result<Sound> {
         folder.display(),
         free >> 20
     );
-    let made = copy(store, &part).and_then(|()| verify(&part));
+    let made = copy(&connection, &part).and_then(|()| verify(&part));
     let sound = match made {
         Ok(sound) => sound,
         Err(error) => {
@@ -124,8 +123,7 @@ fn not_in(folder: &Path, error: anyhow::Error) -> anyhow::Error {
 }
 
 /// One consistent state, without the store's gaps; whoever writes to the store is not held up.
-fn copy(store: &Path, part: &Path) -> anyhow::Result<()> {
-    let connection = open_read_only(store)?;
+fn copy(connection: &Connection, part: &Path) -> anyhow::Result<()> {
     // To SQLite, filling another file is writing.
     connection.pragma_update(None, "query_only", "OFF")?;
     let into = part.to_str().context("the folder's name is not UTF-8")?;

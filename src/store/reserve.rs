@@ -14,7 +14,7 @@ use rustix::{
 };
 
 use super::{
-    folder_of,
+    lock::folder_of,
     retention::{Settled, settled},
 };
 

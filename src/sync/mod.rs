@@ -35,7 +35,7 @@ use sqlx::{Connection, PgConnection};
 use tokio::sync::{Mutex as Turn, watch};
 
 use crate::{
-    attempts::{Attempts, causes},
+    attempts::Attempts,
     clock::Clock,
     config::Central,
     store::{
@@ -137,8 +137,7 @@ impl Centre {
                 attempts.begin_anew();
             }
             locked(&block).shrink();
-            let cause = causes(&error);
-            if attempts.fail(&cause).await {
+            if let Some(cause) = attempts.fail(&error).await {
                 log::warn!(failures = attempts.failures(), cause; "the central office does not take anything; changes wait in the store");
             }
             let pause = attempts.pause();

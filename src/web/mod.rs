@@ -34,7 +34,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
-    attempts::{Attempts, causes},
+    attempts::Attempts,
     clock::Clock,
     config::{self, Config},
     forecast::worker::Told,
@@ -101,8 +101,7 @@ impl Web {
             let Err(error) = self.serve(&mut attempts).await else {
                 return;
             };
-            let cause = causes(&error);
-            if attempts.fail(&cause).await {
+            if let Some(cause) = attempts.fail(&error).await {
                 log::error!(failures = attempts.failures(), cause; "the dashboard cannot be served; trying again");
             }
             tokio::select! {
@@ -141,7 +140,7 @@ impl Web {
             questions: Semaphore::new(1),
         });
         let telling = tokio::spawn(live::tell(shared.clone(), self.committed.clone(), told));
-        let scheme = if web.tls.is_some() { "https" } else { "http" };
+        let scheme = web.scheme();
         log::info!(url = format!("{scheme}://{address}"), has_passwords = shared.access.needs_login(); "the dashboard is served");
         let mut stopping = self.stopping.clone();
         let served = axum::serve(
@@ -186,8 +185,7 @@ async fn watch_files(web: &config::Web, attempts: &mut Attempts) -> Infallible {
         match looking.await.map_err(Into::into).and_then(|looked| looked) {
             Ok(()) => attempts.succeed().await,
             Err(error) => {
-                let cause = causes(&error);
-                if attempts.fail(&cause).await {
+                if let Some(cause) = attempts.fail(&error).await {
                     log::error!(failures = attempts.failures(), cause; "the dashboard cannot use a file: nobody can log in, or an old certificate goes on");
                 }
             }

@@ -24,7 +24,7 @@ use super::{
     session::{Session, asked},
 };
 use crate::{
-    attempts::{Attempts, causes},
+    attempts::Attempts,
     calendar::Calendar,
     clock::Clock,
     config::Mqtt,
@@ -111,8 +111,7 @@ impl Node {
                 }
                 Err(_) if *self.stopping.borrow() => return,
                 Err(error) => {
-                    let cause = causes(&error);
-                    if attempts.fail(&cause).await {
+                    if let Some(cause) = attempts.fail(&error).await {
                         log::warn!(broker = self.mqtt.host.as_str(), port = self.mqtt.port, failures = attempts.failures(), cause; "the sparkplug node has no broker");
                     }
                 }
