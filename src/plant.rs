@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// A station as the core sees it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Plant {
     /// The plant's wall clock.
     pub zone: TimeZone,

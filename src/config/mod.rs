@@ -47,7 +47,7 @@ const VOLUME_M3: f64 = 1200.0;
 const DELAY_MIN_MAX: i64 = 7 * 1440;
 
 /// A config that can be believed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// The site's id: first topic level and central key.
     pub site_id: String,

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// What Home Assistant is told.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct HomeAssistant {
     /// Where it says `online` when it has started.
     pub status_topic: String,

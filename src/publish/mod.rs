@@ -21,7 +21,7 @@ use tokio::sync::watch;
 
 use crate::{
     attempts::Attempts,
-    calendar::{Calendar, utc_text},
+    calendar::{Calendar, Minute, utc_text},
     clock::Clock,
     config::{Config, Mqtt},
     forecast::worker::Told,
@@ -72,6 +72,8 @@ pub struct Publisher {
     pub shelve_max_min: i64,
     /// For the time in `state`.
     pub clock: Clock,
+    /// When the daemon started.
+    pub started: Minute,
     /// The newest forecasts.
     pub forecasts: watch::Receiver<Arc<Vec<Told>>>,
     /// The newest advice on pumping.
@@ -84,7 +86,7 @@ impl Publisher {
     /// Publishes until the daemon stops.
     pub async fn run(mut self) {
         let _running = PUBLISH.begins();
-        let started_at = utc_text(self.clock.minute());
+        let started_at = utc_text(self.started);
         let mut attempts = Attempts::new(
             Part::Broker,
             self.handle.clone(),

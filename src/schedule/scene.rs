@@ -41,6 +41,7 @@ const SEARCHED_PCT: u8 = 5;
 const MARGIN_SHARE_MAX: f64 = 0.2;
 
 /// What does not change between two plans.
+#[derive(Clone, PartialEq)]
 pub struct Setting {
     /// The station.
     pub plant: Arc<Plant>,

@@ -3,9 +3,10 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-use std::{ffi::OsStr, fs, io::Write, os::unix::net::UnixDatagram, time::Duration};
+use std::{ffi::OsStr, fs, io::Write, net::TcpStream, os::unix::net::UnixDatagram, time::Duration};
 
 use common::{
+    http::Client,
     mosquitto::Mosquitto,
     panel::Panel,
     ports::free_port,
@@ -310,6 +311,52 @@ fn sighup_tells_what_changed_and_keeps_the_old_config_when_the_new_one_is_bad() 
     assert_eq!(tables(&folder.store()), before, "a reload touches no data");
     tape.write(1, |_| {});
     folder.wait_for_rows(31);
+    assert_eq!(daemon.terminate(), Some(0));
+}
+
+#[test]
+fn a_reload_starts_anew_only_the_parts_that_it_concerns() {
+    let mosquitto = Mosquitto::start();
+    let folder = Folder::new("parts");
+    let (first, second) = (free_port(), free_port());
+    let config = |web: u16, retry_s_max: u16| {
+        let broker = mosquitto.port;
+        folder.configure(&format!(
+            "[mqtt]\nurl = \"mqtt://127.0.0.1:{broker}\"\nretry_s_max = {retry_s_max}\n[web]\nlisten = \"127.0.0.1:{web}\"\n"
+        ));
+    };
+    config(first, 30);
+    let mut tape = folder.tape(60);
+    let panel = Panel::connect(mosquitto.port);
+    let mut daemon = folder.run();
+    Client::new(first).wait();
+    let states = |count: usize| {
+        panel.wait_for_all("the station's state", |seen| {
+            let states = seen
+                .iter()
+                .filter(|message| message.topic == "pumphouse/v1/case/state");
+            let states: Vec<Value> = states.map(|message| message.json()).collect();
+            (states.len() >= count).then_some(states)
+        })
+    };
+    states(1);
+
+    config(second, 30);
+    daemon.hang_up();
+    Client::new(second).wait();
+    tape.write(6, |row| row.power_kw[1] = 0.0);
+    event(&panel, "B-01", "raised");
+    assert_eq!(states(1).len(), 1, "the panels have not seen the reload");
+
+    config(second, 31);
+    daemon.hang_up();
+    let seen = states(3);
+    let told: Vec<_> = seen.iter().map(|state| &state["state"]).collect();
+    assert_eq!(told, ["online", "offline", "online"]);
+    for state in &seen {
+        assert_eq!(state["started_at"], seen[0]["started_at"]);
+    }
+    assert!(TcpStream::connect(("127.0.0.1", first)).is_err());
     assert_eq!(daemon.terminate(), Some(0));
 }
 
