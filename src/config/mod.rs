@@ -413,9 +413,13 @@ mod tests {
     #[test]
     fn the_sample_is_the_default() {
         let sample = Config::parse(SAMPLE, Path::new("/plant")).expect("the sample loads");
-        // Compared as text: a threshold that a rule does not have is NaN.
-        let text = |rules: &RuleBook| format!("{rules:?}");
-        assert_eq!(text(&sample.plant.rules), text(&RuleBook::default()));
+        assert_eq!(sample.plant.rules, RuleBook::default());
+        let again = Config::parse(SAMPLE, Path::new("/plant"));
+        assert_eq!(
+            again.ok().as_ref(),
+            Some(&sample),
+            "a reload of the same changes nothing"
+        );
         assert_eq!(sample.store, Path::new("/plant/pumphouse.db"));
         let least: String = SAMPLE
             .lines()
@@ -438,7 +442,7 @@ mod tests {
             .collect();
         let least = Config::parse(&least, Path::new("/plant")).expect("the least loads");
         assert_eq!(least.plant.peak, sample.plant.peak);
-        assert_eq!(text(&least.plant.rules), text(&sample.plant.rules));
+        assert_eq!(least.plant.rules, sample.plant.rules);
         assert_eq!(
             (least.plant.zero_kw, least.plant.zero_flow),
             (sample.plant.zero_kw, sample.plant.zero_flow)
@@ -564,6 +568,32 @@ mod tests {
                 .any(|f| f.contains("alerts.rules.B-04.factr") && f.contains("\"factor\""))
         );
         assert!(faults.iter().all(|fault| fault.starts_with("line ")));
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_is_one_fault() {
+        for (right, wrong, expected) in [
+            ("id = ", "id = 1 #", "site.id: must be a text in quotes"),
+            (
+                "rated_kw = ",
+                "rated_kw = \"90\" #",
+                "site.rated_kw: must be a list of numbers: [1.0, 2.0]",
+            ),
+            (
+                "hlt_physical_max = ",
+                "hlt_physical_max = true #",
+                "site.hlt_physical_max: must be a number",
+            ),
+            (
+                "[tariff]",
+                "[tariff]\nrates = [1]",
+                "tariff.rates: is a list of sections: write [[tariff.rates]]",
+            ),
+        ] {
+            let faults = faults(&SAMPLE.replacen(&format!("\n{right}"), &format!("\n{wrong}"), 1));
+            assert_eq!(faults.len(), 1, "{faults:?}");
+            assert!(faults[0].ends_with(expected), "{faults:?}");
+        }
     }
 
     #[test]

@@ -31,6 +31,8 @@ impl fmt::Display for Fault {
 pub struct Report<'a> {
     text: &'a str,
     faults: RefCell<Vec<Fault>>,
+    /// Places with a value of the wrong type: whatever else is found wrong there follows from that.
+    mistyped: RefCell<BTreeSet<String>>,
 }
 
 impl<'a> Report<'a> {
@@ -39,11 +41,15 @@ impl<'a> Report<'a> {
         Self {
             text,
             faults: RefCell::default(),
+            mistyped: RefCell::default(),
         }
     }
 
     /// Adds a fault at a byte of the file.
     pub fn fault(&self, at: Option<Range<usize>>, place: &str, what: impl Into<String>) {
+        if self.mistyped.borrow().contains(place) {
+            return;
+        }
         let line = at.map_or(0, |at| {
             self.text[..at.start.min(self.text.len())]
                 .matches('\n')
@@ -80,6 +86,18 @@ fn nearest<'k>(unknown: &str, known: impl Iterator<Item = &'k str>) -> Option<&'
         .map(|key| (strsim::damerau_levenshtein(unknown, key), key))
         .min()
         .map(|(_, key)| key)
+}
+
+/// A finite number, also one written without a point.
+fn number(value: &DeValue<'_>) -> Option<f64> {
+    let number = match value {
+        DeValue::Integer(number) => {
+            i64::from_str_radix(number.as_str(), number.radix()).ok()? as f64
+        }
+        DeValue::Float(number) => number.as_str().parse().ok()?,
+        _ => return None,
+    };
+    number.is_finite().then_some(number)
 }
 
 impl<'a> Section<'a> {
@@ -127,12 +145,19 @@ impl<'a> Section<'a> {
         );
     }
 
+    /// Adds the fault of a value of the wrong type.
+    fn mistyped(&self, key: &str, what: impl Into<String>) {
+        self.fault(key, what);
+        let mut mistyped = self.report.mistyped.borrow_mut();
+        mistyped.insert(self.place_of(key));
+    }
+
     /// A section below this one.
     pub fn section(&self, key: &str) -> Section<'a> {
         let (table, span) = match self.value(key) {
             Some((DeValue::Table(table), span)) => (Some(table), Some(span)),
             Some(_) => {
-                self.fault(key, format!("is a section: write [{}]", self.place_of(key)));
+                self.mistyped(key, format!("is a section: write [{}]", self.place_of(key)));
                 (None, None)
             }
             None => (None, None),
@@ -151,27 +176,25 @@ impl<'a> Section<'a> {
         let Some((value, _)) = self.value(key) else {
             return Vec::new();
         };
-        let DeValue::Array(array) = value else {
-            self.fault(
-                key,
-                format!("is a list of sections: write [[{}]]", self.place_of(key)),
-            );
-            return Vec::new();
-        };
-        let tables = array
-            .iter()
-            .enumerate()
-            .filter_map(|(index, value)| match value.get_ref() {
-                DeValue::Table(table) => Some(Section {
-                    report: self.report,
-                    place: format!("{}[{index}]", self.place_of(key)),
-                    table: Some(table),
-                    span: Some(value.span()),
-                    asked: RefCell::default(),
-                }),
-                _ => None,
-            });
-        tables.collect()
+        let sections = value.as_array().and_then(|array| {
+            let tables = array.iter().enumerate();
+            tables
+                .map(|(index, value)| {
+                    Some(Section {
+                        report: self.report,
+                        place: format!("{}[{index}]", self.place_of(key)),
+                        table: Some(value.get_ref().as_table()?),
+                        span: Some(value.span()),
+                        asked: RefCell::default(),
+                    })
+                })
+                .collect()
+        });
+        sections.unwrap_or_else(|| {
+            let place = self.place_of(key);
+            self.mistyped(key, format!("is a list of sections: write [[{place}]]"));
+            Vec::new()
+        })
     }
 
     /// Knows a key without looking at it.
@@ -191,7 +214,7 @@ impl<'a> Section<'a> {
         match self.value(key)? {
             (DeValue::String(text), _) => Some(text.to_string()),
             _ => {
-                self.fault(key, "must be a text in quotes");
+                self.mistyped(key, "must be a text in quotes");
                 None
             }
         }
@@ -199,16 +222,9 @@ impl<'a> Section<'a> {
 
     /// A number, also one written without a point.
     pub fn number(&self, key: &str) -> Option<f64> {
-        let number = match self.value(key)?.0 {
-            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
-                .ok()
-                .map(|n| n as f64),
-            DeValue::Float(number) => number.as_str().parse().ok(),
-            _ => None,
-        };
-        let number = number.filter(|number: &f64| number.is_finite());
+        let number = number(self.value(key)?.0);
         if number.is_none() {
-            self.fault(key, "must be a number");
+            self.mistyped(key, "must be a number");
         }
         number
     }
@@ -250,7 +266,7 @@ impl<'a> Section<'a> {
         match self.value(key) {
             Some((DeValue::Boolean(flag), _)) => *flag,
             Some(_) => {
-                self.fault(key, "must be true or false");
+                self.mistyped(key, "must be true or false");
                 default
             }
             None => default,
@@ -268,7 +284,7 @@ impl<'a> Section<'a> {
             _ => None,
         };
         if texts.is_none() {
-            self.fault(key, "must be a list of texts: [\"…\", \"…\"]");
+            self.mistyped(key, "must be a list of texts: [\"…\", \"…\"]");
         }
         texts
     }
@@ -276,19 +292,12 @@ impl<'a> Section<'a> {
     /// A list of numbers.
     pub fn numbers(&self, key: &str) -> Option<Vec<f64>> {
         let (value, _) = self.value(key)?;
-        let number = |value: &DeValue<'_>| match value {
-            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
-                .ok()
-                .map(|n| n as f64),
-            DeValue::Float(number) => number.as_str().parse().ok(),
-            _ => None,
-        };
         let numbers = match value {
             DeValue::Array(array) => array.iter().map(|value| number(value.get_ref())).collect(),
             _ => None,
         };
         if numbers.is_none() {
-            self.fault(key, "must be a list of numbers: [1.0, 2.0]");
+            self.mistyped(key, "must be a list of numbers: [1.0, 2.0]");
         }
         numbers
     }

@@ -349,7 +349,7 @@ pub const F_01: usize = 31;
 pub const F_02: usize = 32;
 
 /// A rule as it is in force.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Whether it is evaluated at all.
     pub enabled: bool,
@@ -365,6 +365,27 @@ pub struct Settings {
     pub deadband: f64,
     /// Thresholds in force.
     pub limits: Limits,
+}
+
+/// A threshold that the rule does not have is NaN, so that it decides nothing; here it is the same as itself.
+impl PartialEq for Settings {
+    fn eq(&self, other: &Self) -> bool {
+        let of = |it: &Self| {
+            let &Self {
+                enabled,
+                severity,
+                for_min,
+                on_delay_min,
+                off_delay_min,
+                deadband,
+                limits,
+            } = it;
+            let numbers = (deadband.to_bits(), limits.map(f64::to_bits));
+            let minutes = (for_min, on_delay_min, off_delay_min);
+            (enabled, severity, minutes, numbers)
+        };
+        of(self) == of(other)
+    }
 }
 
 impl Settings {
