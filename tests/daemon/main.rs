@@ -3,15 +3,29 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-use std::{ffi::OsStr, fs, io::Write, net::TcpStream, os::unix::net::UnixDatagram, time::Duration};
+use std::{
+    ffi::OsStr,
+    fs,
+    io::Write,
+    net::TcpStream,
+    os::unix::net::UnixDatagram,
+    time::{Duration, Instant},
+};
 
 use common::{
     http::Client,
     mosquitto::Mosquitto,
     panel::Panel,
     ports::free_port,
-    station::{Folder, tables},
+    station::{Daemon, Folder, tables},
     waiting::{DEADLINE, until},
+};
+use nix::{
+    sys::{
+        ptrace,
+        wait::{WaitPidFlag, WaitStatus, waitpid},
+    },
+    unistd::Pid,
 };
 use serde_json::Value;
 
@@ -251,36 +265,105 @@ fn the_service_manager_hears_of_readiness_and_of_every_bit_of_progress() {
     let folder = Folder::new("notify");
     folder.configure("");
     let tape = folder.tape(30);
-    let socket = folder.store().with_file_name("notify");
-    let manager = UnixDatagram::bind(&socket).expect("a socket");
-    manager
-        .set_read_timeout(Some(DEADLINE))
-        .expect("a deadline");
-    let mut daemon = folder.run_under(&[
-        ("NOTIFY_SOCKET", socket.as_os_str()),
-        ("WATCHDOG_USEC", OsStr::new("400000")),
-    ]);
-    let hear = || {
-        let mut buffer = [0; 512];
-        let length = manager
-            .recv(&mut buffer)
-            .expect("the daemon goes on telling");
-        String::from_utf8_lossy(&buffer[..length]).into_owned()
-    };
-    let hear_until = |what: &str| {
-        let mut said = hear();
-        while !said.contains(what) {
-            said = hear();
-        }
-        said
-    };
-    hear_until("READY=1");
+    let (manager, mut daemon) = ServiceManager::start(&folder);
+    manager.hear_until("READY=1");
     for _ in 0..3 {
-        hear_until("WATCHDOG=1");
+        manager.hear_until("WATCHDOG=1");
     }
     daemon.hang_up();
-    assert!(hear_until("RELOADING=1").contains("MONOTONIC_USEC="));
-    hear_until("READY=1");
+    assert!(
+        manager
+            .hear_until("RELOADING=1")
+            .contains("MONOTONIC_USEC=")
+    );
+    manager.hear_until("READY=1");
+    folder.wait_for_rows(tape.rows());
+    assert_eq!(daemon.terminate(), Some(0));
+}
+
+/// Hears what a daemon tells the service manager.
+struct ServiceManager(UnixDatagram);
+
+impl ServiceManager {
+    fn start(folder: &Folder) -> (Self, Daemon) {
+        let socket = folder.store().with_file_name("notify");
+        let manager = UnixDatagram::bind(&socket).expect("a socket");
+        manager
+            .set_read_timeout(Some(DEADLINE))
+            .expect("a deadline");
+        let daemon = folder.run_under(&[
+            ("NOTIFY_SOCKET", socket.as_os_str()),
+            ("WATCHDOG_USEC", OsStr::new("400000")),
+        ]);
+        (Self(manager), daemon)
+    }
+
+    fn hear(&self) -> String {
+        let mut buffer = [0; 512];
+        let told = self.0.recv(&mut buffer);
+        let length = told.expect("the daemon goes on telling");
+        String::from_utf8_lossy(&buffer[..length]).into_owned()
+    }
+
+    fn hear_until(&self, what: &str) -> String {
+        let mut said = self.hear();
+        while !said.contains(what) {
+            said = self.hear();
+        }
+        said
+    }
+}
+
+/// A daemon's thread, stopped while the others go on. It goes on when this is dropped.
+struct Stopped(Pid);
+
+impl Stopped {
+    fn thread(daemon: &Daemon, name: &str) -> Self {
+        let tasks = fs::read_dir(format!("/proc/{}/task", daemon.pid())).expect("its threads");
+        let thread = tasks
+            .map(|task| task.expect("a thread").path())
+            .find(|task| {
+                fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim() == name)
+            })
+            .expect("the thread");
+        let id = thread.file_name().and_then(OsStr::to_str).expect("its id");
+        let thread = Pid::from_raw(id.parse().expect("a number"));
+        ptrace::seize(thread, ptrace::Options::empty()).expect("our own child's thread");
+        ptrace::interrupt(thread).expect("stopped");
+        Self(thread)
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let stopped = waitpid(self.0, Some(WaitPidFlag::__WALL));
+        assert!(
+            matches!(stopped, Ok(WaitStatus::PtraceEvent(..))),
+            "{stopped:?}"
+        );
+        ptrace::detach(self.0, None).expect("it goes on");
+    }
+}
+
+#[test]
+fn a_restart_is_asked_for_when_one_part_hangs_and_the_others_do_not() {
+    let folder = Folder::new("hangs");
+    folder.configure("");
+    let mut tape = folder.tape(30);
+    let (manager, mut daemon) = ServiceManager::start(&folder);
+    folder.wait_for_rows(tape.rows());
+    let stopped = Stopped::thread(&daemon, "plant");
+    let began = Instant::now();
+    tape.write(1, |_| {});
+    let mut said = manager.hear_until("WATCHDOG=1");
+    while said.contains("WATCHDOG=1") {
+        said = manager.hear();
+    }
+    assert!(said.contains("WATCHDOG=trigger"), "{said}");
+    let after = began.elapsed();
+    assert!(after > Duration::from_secs(100), "{after:?}");
+    daemon.wait_for_log("a part of the daemon hangs; a restart is asked for");
+    drop(stopped);
     folder.wait_for_rows(tape.rows());
     assert_eq!(daemon.terminate(), Some(0));
 }
