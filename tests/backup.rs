@@ -4,7 +4,7 @@ mod common;
 
 use std::{
     fs::{self, OpenOptions},
-    os::unix::fs::FileExt,
+    os::unix::fs::{FileExt, MetadataExt},
     path::PathBuf,
 };
 
@@ -164,6 +164,10 @@ fn a_backup_is_put_back_and_taken_back_again() {
     );
     assert_eq!(daemon.terminate(), Some(0));
     let whole = tables(&folder.store());
+    for file in [&folder.store(), &backup] {
+        let mode = fs::metadata(file).expect("its mode").mode() & 0o777;
+        assert_eq!(mode, 0o600, "{} is its owner's alone", file.display());
+    }
 
     let (restored, told) = folder.verb(&["restore"]);
     assert!(

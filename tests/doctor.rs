@@ -162,7 +162,7 @@ fn every_file_that_is_missing_or_wrong_is_told_at_once() {
     assert!(!is_fine);
     for fault in [
         "that [mqtt] names",
-        "ca_file of [mqtt]",
+        "the authorities of [mqtt]",
         "holds no certificate",
         "that [central] names",
     ] {

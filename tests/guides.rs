@@ -45,19 +45,20 @@ fn anchors(text: &str) -> BTreeSet<String> {
     headings.map(anchor).collect()
 }
 
+/// Where a text's links lead, but for those to elsewhere.
+fn links(text: &str) -> impl Iterator<Item = &str> {
+    text.split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next())
+        .filter(|link| !link.contains("://"))
+}
+
 #[test]
 fn links_lead_somewhere() {
     let guides = guides();
     let mut followed = 0;
     for (path, text) in &guides {
-        for link in text
-            .split("](")
-            .skip(1)
-            .filter_map(|rest| rest.split(')').next())
-        {
-            if link.contains("://") {
-                continue;
-            }
+        for link in links(text) {
             let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
             let target = match file {
                 "" => path.clone(),
@@ -79,6 +80,61 @@ fn links_lead_somewhere() {
         }
     }
     assert!(followed > 50, "{followed}");
+}
+
+/// The files that the package puts under its documentation, by their places there.
+fn packaged() -> BTreeSet<PathBuf> {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("the manifest");
+    let manifest: toml::Table = manifest.parse().expect("TOML");
+    let assets = &manifest["package"]["metadata"]["deb"]["assets"];
+    let mut files = BTreeSet::new();
+    for asset in assets.as_array().expect("a list") {
+        let (from, to) = (asset[0].as_str(), asset[1].as_str());
+        let Some(to) = to.and_then(|to| to.strip_prefix("usr/share/doc/pumphouse/")) else {
+            continue;
+        };
+        let from = root().join(from.expect("a file's name"));
+        let from: Vec<PathBuf> = match from.ends_with("*") {
+            true => fs::read_dir(from.parent().expect("a folder"))
+                .expect("the folder")
+                .map(|entry| entry.expect("a file").path())
+                .collect(),
+            false => vec![from],
+        };
+        for file in from {
+            let name = file.file_name().expect("a name");
+            files.insert(match to.is_empty() || to.ends_with('/') {
+                true => Path::new(to).join(name),
+                false => PathBuf::from(to),
+            });
+        }
+    }
+    files
+}
+
+#[test]
+fn links_lead_somewhere_on_a_box_too() {
+    let (guides, packaged) = (guides(), packaged());
+    let mut followed = 0;
+    for (path, text) in &guides {
+        let path = path.strip_prefix(root()).expect("below the root");
+        if !packaged.contains(path) {
+            continue;
+        }
+        for link in links(text) {
+            let file = link.split('#').next().expect("a part");
+            let target = root().join(path.parent().expect("a folder")).join(file);
+            let target = fs::canonicalize(&target).expect("a file of the project");
+            let target = target.strip_prefix(root()).expect("below the root");
+            followed += 1;
+            assert!(
+                file.is_empty() || packaged.iter().any(|it| it.starts_with(target)),
+                "{}: {link} is not in the package",
+                path.display()
+            );
+        }
+    }
+    assert!(followed > 40, "{followed}");
 }
 
 /// The words of the program's commands in a text: verbs, and options with the verb that they belong to.

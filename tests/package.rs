@@ -437,13 +437,20 @@ fn backs_up_elsewhere(debian: &Debian, config: &str) {
     let (is_made, _) = debian.attempt("systemctl start pumphouse-backup");
     let told = debian.sh("journalctl --sync; journalctl --no-pager -u pumphouse-backup");
     assert!(
-        !is_made && told.contains("ReadWritePaths=/mnt/backups"),
+        !is_made && told.contains("ReadWritePaths=-/mnt/backups"),
         "{told}"
     );
     debian.sh(
         "mkdir -p /etc/systemd/system/pumphouse-backup.service.d && cd /etc/systemd/system/pumphouse-backup.service.d \
-         && printf '[Service]\\nReadWritePaths=/mnt/backups\\n' > disk.conf && systemctl daemon-reload \
+         && printf '[Service]\\nReadWritePaths=-/mnt/backups\\n' > disk.conf && systemctl daemon-reload \
          && systemctl start pumphouse-backup && ls /mnt/backups/pumphouse-*.db && rm -r /mnt/backups",
+    );
+    // The disk is away.
+    let (is_made, _) = debian.attempt("systemctl start pumphouse-backup");
+    let told = debian.sh("journalctl --sync; journalctl --no-pager -u pumphouse-backup -o cat");
+    assert!(
+        !is_made && told.matches("cannot write into /mnt/backups").count() == 2,
+        "{told}"
     );
     let (is_done, told) = debian.attempt(
         "runuser -u pumphouse -- pumphouse restore --config /etc/pumphouse/pumphouse.toml",

@@ -83,9 +83,9 @@ impl Named<'_> {
                 .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         });
         match read? {
-            Err(error) => Some(format!("ca_file of [{section}], {path}: {error}")),
+            Err(error) => Some(format!("the authorities of [{section}], {path}: {error}")),
             Ok(all) if all.is_empty() => Some(format!(
-                "ca_file of [{section}], {path}, holds no certificate"
+                "the authorities of [{section}], {path}: it holds no certificate"
             )),
             Ok(_) => None,
         }

@@ -12,7 +12,7 @@ use anyhow::Context;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{ConfigFile, check, print_json, print_text};
+use super::{ConfigFile, MENDS, check, print_json, print_text};
 use crate::{
     clock::Clock,
     config::Config,
@@ -107,7 +107,8 @@ impl Doctor {
                 false => wrong(
                     "daemon",
                     "it does not run: nothing is read, and nobody is told",
-                    "sudo systemctl start pumphouse; where it does not start, systemctl status pumphouse says why",
+                    "sudo systemctl start pumphouse; where it does not start, systemctl status pumphouse says why; where it runs, it has another \
+                     store: sudo systemctl restart pumphouse, for a changed storage.path",
                 ),
             });
         }
@@ -115,8 +116,11 @@ impl Doctor {
         match View::open(&config.store).and_then(|view| store(&config, &view)) {
             Ok(of_store) => found.extend(of_store),
             Err(error) => {
-                let is_seen = config.store.try_exists().is_ok();
-                let remedy = if is_seen { START } else { WITH_SUDO };
+                let remedy = match config.store.try_exists() {
+                    Ok(_) if backups::is_damage(&error) => MENDS,
+                    Ok(_) => START,
+                    Err(_) => WITH_SUDO,
+                };
                 found.push(wrong("store", format!("{error:#}"), remedy));
             }
         }
@@ -186,11 +190,7 @@ fn folders(config: &Config) -> Vec<Finding> {
 fn store(config: &Config, view: &View) -> anyhow::Result<Vec<Finding>> {
     let mut found = vec![match backups::verify(&config.store) {
         Ok(sound) => fine("store", format!("sound, {} rows", sound.rows)),
-        Err(error) => wrong(
-            "store",
-            format!("{error:#}"),
-            "restart the daemon: it sets the damaged file aside and mends the store from the newest good backup and the exports",
-        ),
+        Err(error) => wrong("store", format!("{error:#}"), MENDS),
     }];
     found.push(age(config, view)?);
     let held = view.files_held(FILES_MAX)?;

@@ -2,14 +2,17 @@
 
 use std::{
     fs,
-    io::{IsTerminal, Write as _, stdin},
+    io::{ErrorKind, IsTerminal, Write as _, stdin},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, bail, ensure};
 
 use super::print_text;
-use crate::config::{Config, SITE_ID, is_site_id};
+use crate::{
+    config::{Config, SITE_ID, is_site_id},
+    historian::watch::list,
+};
 
 mod findings;
 mod written;
@@ -103,26 +106,34 @@ impl Init {
         let exports = Question {
             text: "Folder with the exports",
             default: "exports",
-            is_right: |it| Path::new(it).exists(),
-            else_told: "is not there; --exports names the folder with the historian's exports",
+            fault: |it| match list(Path::new(it)) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    Some("is not there; --exports names the folder with the historian's exports")
+                }
+                Err(_) => Some("cannot be read; see who may (ls -ld)"),
+                Ok(files) if files.is_empty() => {
+                    Some("holds no export: no .csv, .txt, .tsv, .dat or .dbf")
+                }
+                Ok(_) => None,
+            },
         };
         let site_id = Question {
             text: "Id of the site",
             default: "stp-01",
-            is_right: is_site_id,
-            else_told: SITE_ID,
+            fault: |it| (!is_site_id(it)).then_some(SITE_ID),
         };
         let name = Question {
             text: "Name of the site",
             default: "STP pump station",
-            is_right: |_| true,
-            else_told: "",
+            fault: |_| None,
         };
         let timezone = Question {
             text: "Time zone of the plant",
             default: &zone_of_machine(),
-            is_right: |it| jiff::tz::TimeZone::get(it).is_ok(),
-            else_told: "is no IANA time zone; write it like Europe/Berlin",
+            fault: |it| match jiff::tz::TimeZone::get(it) {
+                Ok(_) => None,
+                Err(_) => Some("is no IANA time zone; write it like Europe/Berlin"),
+            },
         };
         let given = self.exports.as_ref().map(|path| path.display().to_string());
         Ok(Answers {
@@ -158,14 +169,13 @@ impl Init {
 struct Question<'a> {
     text: &'a str,
     default: &'a str,
-    is_right: fn(&str) -> bool,
-    /// What is wrong with an answer that is not right.
-    else_told: &'a str,
+    /// What is wrong with an answer, if anything is.
+    fault: fn(&str) -> Option<&'static str>,
 }
 
 impl Question<'_> {
     fn wrong(&self, answer: &str) -> Option<String> {
-        (!(self.is_right)(answer)).then(|| format!("{answer:?} {}", self.else_told))
+        (self.fault)(answer).map(|fault| format!("{answer:?} {fault}"))
     }
 
     /// Asks until the answer is right.

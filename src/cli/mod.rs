@@ -38,10 +38,14 @@ use clap::{Parser, Subcommand};
 use crate::{
     config::{Config, Faults},
     logging::causes,
+    store::backups::is_damage,
 };
 
 /// Exit code for a bad config (`EX_CONFIG`): a restart would not help.
 const EXIT_BAD_CONFIG: u8 = 78;
+/// What to do about a damaged store.
+const MENDS: &str = "restart the daemon (sudo systemctl restart pumphouse): it sets the damaged file aside and mends the store from the newest \
+                     good backup and the exports";
 
 /// Edge gateway for a PLC-controlled pump station: historian exports in, derived tables and 47 alert rules in SQLite,
 /// alerts out over MQTT. It only reads; the PLC keeps all control.
@@ -162,6 +166,9 @@ pub fn main() -> ExitCode {
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("pumphouse: {}", causes(&error));
+            if is_damage(&error) {
+                eprintln!("  → {MENDS}");
+            }
             ExitCode::FAILURE
         }
     }

@@ -24,13 +24,15 @@ impl Password {
     pub fn run(self) -> anyhow::Result<()> {
         let role = Role::named(&self.role).context("no such role")?;
         let password = ask("Password: ")?;
+        // What is wrong with it is told before it is asked for once more.
+        let line = line(&self.user, role, &password)?;
         if std::io::stdin().is_terminal() {
             ensure!(
                 ask("Once more: ")? == password,
                 "the two passwords differ; nothing is printed"
             );
         }
-        print_text(&format!("{}\n", line(&self.user, role, &password)?))
+        print_text(&format!("{line}\n"))
     }
 }
 

@@ -71,9 +71,10 @@ impl Verify {
         let days = self.days.believed(&config)?;
         let verdict = block_on(async {
             let mut connection = connect(central(&config)?).await?;
-            let progress = bar(9, "{wide_bar} {msg}");
+            let progress = bar(0, "{wide_bar} {msg}");
             let verdict = self::ends(&config, &mut connection)
-                .verify(days, |table| {
+                .verify(days, |table, of| {
+                    progress.set_length(of as u64);
                     progress.set_message(table);
                     progress.inc(1);
                 })
@@ -127,7 +128,7 @@ impl Verify {
         }
         anyhow::ensure!(
             verdict.is_same(),
-            "{differ} of {days} days of tables differ; what waits is sent by the daemon, the rest by `pumphouse resync`"
+            "{differ} of {days} days of tables differ; what waits is sent by the daemon, the rest by `pumphouse resync`; after a backup was put back, or on a new box, by `pumphouse resync --take-over`"
         );
         Ok(())
     }

@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::{
     APPLICATION_ID, MIGRATIONS,
     lock::{lock, refuse_root},
-    open_read_only,
+    open_read_only, private,
     reserve::{free_bytes, outlook},
 };
 
@@ -82,7 +82,7 @@ pub fn make(store: &Path, folder: &Path, now_s: i64) -> anyhow::Result<Sound> {
         .and_then(|()| {
             refuse_root(&part)?;
             // Empty, whatever an interrupted run left.
-            Ok(File::create(&part)?)
+            Ok(private().truncate(true).open(&part)?)
         })
         .map_err(|error| not_in(folder, error))?;
     let (needed, free) = (outlook(store, None)?.store_bytes, free_bytes(&part)?);
@@ -116,7 +116,7 @@ fn not_in(folder: &Path, error: anyhow::Error) -> anyhow::Error {
     error.context(match kind {
         Some(ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => format!(
             "cannot write into {folder}, which the user pumphouse must own, and which pumphouse-backup.service must name in a drop-in \
-             (sudo systemctl edit pumphouse-backup: [Service], ReadWritePaths={folder})"
+             (sudo systemctl edit pumphouse-backup: [Service], ReadWritePaths=-{folder})"
         ),
         _ => format!("cannot write into {folder}"),
     })

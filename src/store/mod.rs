@@ -38,7 +38,12 @@ pub mod troubles;
 pub mod view;
 pub mod writer;
 
-use std::{collections::BTreeSet, fs::File, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs::{File, OpenOptions},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
 
 pub use readings::reading;
 
@@ -157,6 +162,13 @@ fn session_ids((first, last): (Minute, Minute)) -> [i64; 2] {
     [first * 8, last.saturating_mul(8).saturating_add(7)]
 }
 
+/// How a file that holds a store is opened for writing: one that is made is its owner's alone.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).mode(0o600);
+    options
+}
+
 impl Store {
     /// Opens the store, made when missing, and brings its schema up to date. `face` is how the station shows itself over MQTT, if it does.
     pub fn open(path: &Path, face: Option<outbox::Face>) -> anyhow::Result<Self> {
@@ -169,8 +181,9 @@ impl Store {
             path,
             "while the daemon runs, put files into a watched folder instead",
         )?;
-        let mut connection = Connection::open(path)
-            .with_context(|| format!("cannot open the store {}", path.display()))?;
+        let cannot_open = || format!("cannot open the store {}", path.display());
+        private().open(path).with_context(cannot_open)?;
+        let mut connection = Connection::open(path).with_context(cannot_open)?;
         // A live minute changes a few bytes in each of ten tables, and each time a whole page goes to the log.
         connection.pragma_update(None, "page_size", 2048)?;
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;

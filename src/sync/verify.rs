@@ -84,11 +84,11 @@ pub struct Ends<'a> {
 }
 
 impl Ends<'_> {
-    /// Compares all days in the range. `compared` is told after each table.
+    /// Compares all days in the range. `compared` is told after each table, and of how many.
     pub async fn verify(
         &mut self,
         days: (Day, Day),
-        mut compared: impl FnMut(&'static str),
+        mut compared: impl FnMut(&'static str, usize),
     ) -> anyhow::Result<Verdict> {
         let snapshot = Snapshot::open(self.store)?;
         let layouts = layouts(self.connection, columns(&snapshot)?).await?;
@@ -129,7 +129,7 @@ impl Ends<'_> {
                     });
                 }
             }
-            compared(table.name());
+            compared(table.name(), layouts.len());
         }
         Ok(verdict)
     }

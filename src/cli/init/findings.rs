@@ -51,11 +51,6 @@ impl Findings {
             .with_context(|| format!("cannot list {}", answers.exports.display()))?;
         files.sort_by_key(|(_, outside)| outside.mtime_ns);
         let newest = files.split_off(files.len().saturating_sub(files_max));
-        anyhow::ensure!(
-            !newest.is_empty(),
-            "{} holds no export: no .csv, .txt, .tsv, .dat or .dbf",
-            answers.exports.display()
-        );
         let format = Arc::new(Format {
             day_order: match answers.date_order.as_deref() {
                 Some("day_first") => Some(DayOrder::DayFirst),
