@@ -18,6 +18,7 @@ use crate::{
     clock::Clock,
     config::{Central, Config, Modbus, Mqtt, Notify},
     forecast::worker::{Forecaster, Told},
+    logging::causes,
     modbus::poll,
     notify::{Caller, hooks},
     plant::Plant,
@@ -27,7 +28,7 @@ use crate::{
         scene::Setting,
         worker::{Advice, Planner},
     },
-    store::{outbox::Face, writer::Handle},
+    store::{outbox::Face, troubles::Part, writer::Handle},
     sync::Centre,
     web::Web,
 };
@@ -93,17 +94,20 @@ impl Carriers {
     /// Brings every part to where the config wants it.
     pub(super) async fn follow(&mut self, config: &Config) {
         let on = &self.ground;
+        // First, since plans are made of forecasts.
+        let forecasting = (
+            config.plant.clone(),
+            config.models.clone(),
+            config.historian.delivery_delay_min,
+            config.central.is_some(),
+        );
+        self.forecaster
+            .follow(Some(forecasting), |of, stopping| {
+                on.forecaster(of, stopping).run()
+            })
+            .await;
         let broker = config.mqtt.clone().zip(publish::face(config));
         tokio::join!(
-            self.forecaster.follow(
-                Some((
-                    config.plant.clone(),
-                    config.models.clone(),
-                    config.historian.delivery_delay_min,
-                    config.central.is_some(),
-                )),
-                |of, stopping| on.forecaster(of, stopping).run(),
-            ),
             self.judge
                 .follow(Some(config.plant.clone()), |of, stopping| {
                     on.judge(of, stopping).run()
@@ -141,6 +145,7 @@ impl Carriers {
                 on.caller(&of, stopping).run()
             }),
         );
+        on.forget_troubles(config).await;
     }
 
     /// Stops them all, each with the time it needs to take leave.
@@ -160,8 +165,31 @@ impl Carriers {
 }
 
 impl Ground {
+    /// What keeps a part from its work is over when there is no such part.
+    async fn forget_troubles(&self, config: &Config) {
+        let broker = config.mqtt.as_ref();
+        let parts = [
+            (Part::Broker, broker.is_some()),
+            (
+                Part::Sparkplug,
+                broker.is_some_and(|mqtt| mqtt.sparkplug_group.is_some()),
+            ),
+            (Part::Central, config.central.is_some()),
+            (Part::Dashboard, config.web.is_some()),
+        ];
+        let forgetting = self.handle.transact_async(move |store| {
+            let mut gone = parts.into_iter().filter(|&(_, is_there)| !is_there);
+            gone.try_for_each(|(part, _)| store.end_trouble(part))
+        });
+        if let Err(error) = forgetting.await {
+            log::debug!(cause = causes(&error); "cannot forget the troubles of parts that there are no longer");
+        }
+    }
+
     fn forecaster(&self, of: ForForecaster, stopping: Stopping) -> Forecaster {
         let (plant, models, delivery_delay_min, has_centre) = of;
+        // Those of another plant or of other models say nothing any more.
+        self.forecasts.send_replace(Arc::default());
         Forecaster {
             plant,
             store: self.store.clone(),
@@ -188,6 +216,8 @@ impl Ground {
     }
 
     fn planner(&self, setting: Setting, stopping: Stopping) -> Planner {
+        // A plan that was made for something else advises nothing any more.
+        self.advice.send_replace(None);
         Planner {
             setting,
             store: self.store.clone(),
@@ -302,13 +332,16 @@ impl<T: Clone + PartialEq> Place<T> {
         }
     }
 
-    /// Has the part at work with `of`; one that has something else is stopped first, and with `None` there is none.
+    /// Has the part at work with `of`; one that has something else is stopped first, and with `None` there is none. One that has
+    /// ended by itself gets another chance.
     async fn follow<F: Future<Output = ()> + Send + 'static>(
         &mut self,
         of: Option<T>,
         start: impl FnOnce(T, Stopping) -> F,
     ) {
-        if of == self.of {
+        let at_work = self.at_work.as_ref();
+        let has_ended = at_work.is_some_and(|(_, task)| task.is_finished());
+        if of == self.of && !has_ended {
             return;
         }
         self.stop().await;
@@ -368,5 +401,14 @@ mod tests {
         }
         place.stop().await;
         assert_eq!(counts(), (3, 3));
+
+        place.follow(Some(3), |_, _| async {}).await;
+        tokio::task::yield_now().await;
+        let again = |_, _| {
+            started.fetch_add(1, Ordering::Relaxed);
+            async {}
+        };
+        place.follow(Some(3), again).await;
+        assert_eq!(counts().0, 4, "one that has ended by itself");
     }
 }

@@ -9,6 +9,10 @@ use std::{
 };
 
 use anyhow::Context;
+use rustix::{
+    fs::{Access, access},
+    io::Errno,
+};
 use serde::Serialize;
 use serde_json::json;
 
@@ -116,10 +120,10 @@ impl Doctor {
         match View::open(&config.store).and_then(|view| store(&config, &view)) {
             Ok(of_store) => found.extend(of_store),
             Err(error) => {
-                let remedy = match config.store.try_exists() {
-                    Ok(_) if backups::is_damage(&error) => MENDS,
-                    Ok(_) => START,
-                    Err(_) => WITH_SUDO,
+                let remedy = match access(&config.store, Access::READ_OK) {
+                    Err(Errno::ACCESS) => WITH_SUDO,
+                    _ if backups::is_damage(&error) => MENDS,
+                    _ => START,
                 };
                 found.push(wrong("store", format!("{error:#}"), remedy));
             }

@@ -107,12 +107,12 @@ impl Init {
             text: "Folder with the exports",
             default: "exports",
             fault: |it| match list(Path::new(it)) {
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    Some("is not there; --exports names the folder with the historian's exports")
-                }
-                Err(_) => Some("cannot be read; see who may (ls -ld)"),
+                Err(error) if error.kind() == ErrorKind::NotFound => Some(
+                    "is not there; --exports names the folder with the historian's exports".into(),
+                ),
+                Err(error) => Some(format!("cannot be listed: {error}")),
                 Ok(files) if files.is_empty() => {
-                    Some("holds no export: no .csv, .txt, .tsv, .dat or .dbf")
+                    Some("holds no export: no .csv, .txt, .tsv, .dat or .dbf".into())
                 }
                 Ok(_) => None,
             },
@@ -120,7 +120,7 @@ impl Init {
         let site_id = Question {
             text: "Id of the site",
             default: "stp-01",
-            fault: |it| (!is_site_id(it)).then_some(SITE_ID),
+            fault: |it| (!is_site_id(it)).then(|| SITE_ID.into()),
         };
         let name = Question {
             text: "Name of the site",
@@ -132,7 +132,7 @@ impl Init {
             default: &zone_of_machine(),
             fault: |it| match jiff::tz::TimeZone::get(it) {
                 Ok(_) => None,
-                Err(_) => Some("is no IANA time zone; write it like Europe/Berlin"),
+                Err(_) => Some("is no IANA time zone; write it like Europe/Berlin".into()),
             },
         };
         let given = self.exports.as_ref().map(|path| path.display().to_string());
@@ -170,7 +170,7 @@ struct Question<'a> {
     text: &'a str,
     default: &'a str,
     /// What is wrong with an answer, if anything is.
-    fault: fn(&str) -> Option<&'static str>,
+    fault: fn(&str) -> Option<String>,
 }
 
 impl Question<'_> {

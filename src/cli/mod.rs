@@ -128,6 +128,8 @@ fn after_help() -> String {
 /// Runs the program.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    // A damaged backup says nothing of the store.
+    let restores = matches!(arguments.verb, Verb::Restore(_));
     let done = match arguments.verb {
         #[cfg(feature = "demo-broker")]
         Verb::Demo(verb) => verb.run(),
@@ -166,7 +168,7 @@ pub fn main() -> ExitCode {
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("pumphouse: {}", causes(&error));
-            if is_damage(&error) {
+            if is_damage(&error) && !restores {
                 eprintln!("  → {MENDS}");
             }
             ExitCode::FAILURE

@@ -5,7 +5,10 @@ use std::io::{BufRead, IsTerminal, Write};
 use anyhow::{Context, ensure};
 
 use super::print_text;
-use crate::web::access::{Role, passwords::line};
+use crate::web::access::{
+    Role,
+    passwords::{check, line},
+};
 
 /// Make a line for the dashboard's password file
 ///
@@ -24,15 +27,15 @@ impl Password {
     pub fn run(self) -> anyhow::Result<()> {
         let role = Role::named(&self.role).context("no such role")?;
         let password = ask("Password: ")?;
-        // What is wrong with it is told before it is asked for once more.
-        let line = line(&self.user, role, &password)?;
+        // What is wrong is told before it is asked for once more.
+        check(&self.user, &password)?;
         if std::io::stdin().is_terminal() {
             ensure!(
                 ask("Once more: ")? == password,
                 "the two passwords differ; nothing is printed"
             );
         }
-        print_text(&format!("{line}\n"))
+        print_text(&format!("{}\n", line(&self.user, role, &password)?))
     }
 }
 

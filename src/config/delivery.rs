@@ -357,8 +357,8 @@ pub(super) fn notify(root: &Section<'_>, folder: &Path, notes: &mut Vec<String>)
     }
     if believed.webhook_url.is_none() && believed.command.is_empty() {
         notify.fault(
-            "webhook_url",
-            "is missing, and so is command: at least one of them must be there to call anybody",
+            "command",
+            "is missing, and so is webhook_url: at least one of them must be there to call anybody",
         );
     }
     notify.finish();

@@ -4,8 +4,9 @@
 //! deleted. What a backup lacks of the exports is read again by itself, since positions and rows lie in the same file.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, Permissions},
     io::{self, ErrorKind},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -16,7 +17,7 @@ use serde::Serialize;
 use super::{
     APPLICATION_ID, MIGRATIONS,
     lock::{lock, refuse_root},
-    open_read_only, private,
+    make_private, open_read_only,
     reserve::{free_bytes, outlook},
 };
 
@@ -81,8 +82,11 @@ pub fn make(store: &Path, folder: &Path, now_s: i64) -> anyhow::Result<Sound> {
         .map_err(anyhow::Error::from)
         .and_then(|()| {
             refuse_root(&part)?;
-            // Empty, whatever an interrupted run left.
-            Ok(private().truncate(true).open(&part)?)
+            // Whatever an interrupted run left.
+            if part.exists() {
+                fs::remove_file(&part)?;
+            }
+            Ok(make_private(&part)?)
         })
         .map_err(|error| not_in(folder, error))?;
     let (needed, free) = (outlook(store, None)?.store_bytes, free_bytes(&part)?);
@@ -213,6 +217,7 @@ fn replace(
     let part = beside(".part");
     if let Some(by) = by {
         fs::copy(by, &part).with_context(|| format!("cannot copy {}", by.display()))?;
+        fs::set_permissions(&part, Permissions::from_mode(0o600))?;
         File::open(&part)?.sync_all()?;
     }
     let aside = beside(&format!(".{why}-{}", stamp(now_s)?));

@@ -41,6 +41,7 @@ pub mod writer;
 use std::{
     collections::BTreeSet,
     fs::{File, OpenOptions},
+    io::ErrorKind,
     os::unix::fs::OpenOptionsExt,
     path::Path,
 };
@@ -162,11 +163,14 @@ fn session_ids((first, last): (Minute, Minute)) -> [i64; 2] {
     [first * 8, last.saturating_mul(8).saturating_add(7)]
 }
 
-/// How a file that holds a store is opened for writing: one that is made is its owner's alone.
-fn private() -> OpenOptions {
+/// Makes an empty file for a store, for its owner alone. One that is there stays as it is, and is not even opened: closing it
+/// again would drop the locks that others of this process hold.
+fn make_private(path: &Path) -> std::io::Result<()> {
     let mut options = OpenOptions::new();
-    options.write(true).create(true).mode(0o600);
-    options
+    match options.write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
 }
 
 impl Store {
@@ -182,7 +186,7 @@ impl Store {
             "while the daemon runs, put files into a watched folder instead",
         )?;
         let cannot_open = || format!("cannot open the store {}", path.display());
-        private().open(path).with_context(cannot_open)?;
+        make_private(path).with_context(cannot_open)?;
         let mut connection = Connection::open(path).with_context(cannot_open)?;
         // A live minute changes a few bytes in each of ten tables, and each time a whole page goes to the log.
         connection.pragma_update(None, "page_size", 2048)?;

@@ -25,8 +25,8 @@ const ADDRESSES_MAX: usize = 1000;
 /// Longest password.
 const PASSWORD_BYTES_MAX: usize = 1024;
 
-/// A line for the password file.
-pub fn line(user: &str, role: Role, password: &str) -> anyhow::Result<String> {
+/// Whether there can be such a user with such a password.
+pub fn check(user: &str, password: &str) -> anyhow::Result<()> {
     let is_name = |c: char| c.is_alphanumeric() || "-_.@".contains(c);
     ensure!(
         (1..=64).contains(&user.len()) && user.chars().all(is_name),
@@ -36,6 +36,12 @@ pub fn line(user: &str, role: Role, password: &str) -> anyhow::Result<String> {
         (8..=PASSWORD_BYTES_MAX).contains(&password.len()),
         "a password has 8 characters at least"
     );
+    Ok(())
+}
+
+/// A line for the password file.
+pub fn line(user: &str, role: Role, password: &str) -> anyhow::Result<String> {
+    check(user, password)?;
     let salt = SaltString::generate(&mut OsRng);
     let hash = Argon2::default()
         .hash_password(password.as_bytes(), &salt)
