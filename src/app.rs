@@ -128,7 +128,7 @@ impl Daemon {
             log::info!(note = note.as_str(); "a note on the config");
         }
         let mut store = open_store(&config, clock)?;
-        store.set_call_plan(call_plan(&config, clock))?;
+        store.set_call_plan(call_plan(&config, clock));
         let writer = Writer::start(store)?;
         let (handle, committed) = (writer.handle(), writer.commits());
         let pipeline = Pipeline::new(

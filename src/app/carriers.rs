@@ -18,7 +18,6 @@ use crate::{
     clock::Clock,
     config::{Central, Config, Modbus, Mqtt, Notify},
     forecast::worker::{Forecaster, Told},
-    logging::causes,
     modbus::poll,
     notify::{Caller, hooks},
     plant::Plant,
@@ -28,7 +27,7 @@ use crate::{
         scene::Setting,
         worker::{Advice, Planner},
     },
-    store::{outbox::Face, troubles::Part, writer::Handle},
+    store::{outbox::Face, writer::Handle},
     sync::Centre,
     web::Web,
 };
@@ -145,7 +144,6 @@ impl Carriers {
                 on.caller(&of, stopping).run()
             }),
         );
-        on.forget_troubles(config).await;
     }
 
     /// Stops them all, each with the time it needs to take leave.
@@ -165,27 +163,6 @@ impl Carriers {
 }
 
 impl Ground {
-    /// What keeps a part from its work is over when there is no such part.
-    async fn forget_troubles(&self, config: &Config) {
-        let broker = config.mqtt.as_ref();
-        let parts = [
-            (Part::Broker, broker.is_some()),
-            (
-                Part::Sparkplug,
-                broker.is_some_and(|mqtt| mqtt.sparkplug_group.is_some()),
-            ),
-            (Part::Central, config.central.is_some()),
-            (Part::Dashboard, config.web.is_some()),
-        ];
-        let forgetting = self.handle.transact_async(move |store| {
-            let mut gone = parts.into_iter().filter(|&(_, is_there)| !is_there);
-            gone.try_for_each(|(part, _)| store.end_trouble(part))
-        });
-        if let Err(error) = forgetting.await {
-            log::debug!(cause = causes(&error); "cannot forget the troubles of parts that there are no longer");
-        }
-    }
-
     fn forecaster(&self, of: ForForecaster, stopping: Stopping) -> Forecaster {
         let (plant, models, delivery_delay_min, has_centre) = of;
         // Those of another plant or of other models say nothing any more.

@@ -218,7 +218,8 @@ impl PlantLoop {
         let calls = call_plan(&config, self.clock);
         self.pipeline.writer().call(move |store| {
             store.set_face(face);
-            store.set_call_plan(calls)
+            store.set_call_plan(calls);
+            Ok(())
         })?;
         self.pipeline
             .set_plant(config.plant.clone(), config.historian.delivery_delay_min);

@@ -156,6 +156,13 @@ pub struct Caller {
 impl Caller {
     /// Calls until the daemon stops.
     pub async fn run(self) {
+        let names: Vec<_> = self.hooks.iter().map(Hook::name).collect();
+        let cancelling = self
+            .handle
+            .transact_async(move |store| store.cancel_calls_except(&names));
+        if let Err(error) = cancelling.await {
+            log::warn!(cause = format!("{error:#}"); "cannot call off what waits for hooks of an earlier config");
+        }
         let lines = self.hooks.into_iter().map(|hook| Line {
             hook,
             site: self.site.clone(),

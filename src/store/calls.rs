@@ -87,12 +87,9 @@ pub enum Noted {
 }
 
 impl Store {
-    /// Changes who is called, and calls off what waits for hooks that there are no longer.
-    pub fn set_call_plan(&mut self, plan: Option<CallPlan>) -> anyhow::Result<()> {
-        let hooks = plan.as_ref().map_or(&[][..], |plan| &plan.hooks);
-        self.cancel_calls_except(hooks)?;
+    /// Changes who is called.
+    pub fn set_call_plan(&mut self, plan: Option<CallPlan>) {
         self.call_plan = plan;
-        Ok(())
     }
 
     /// Plans the calls for an alert that was just raised or reopened, or for a flood.
@@ -197,7 +194,8 @@ impl Store {
         Ok(())
     }
 
-    fn cancel_calls_except(&mut self, hooks: &[&'static str]) -> anyhow::Result<()> {
+    /// Calls off what waits for hooks that there are no longer.
+    pub fn cancel_calls_except(&mut self, hooks: &[&str]) -> anyhow::Result<()> {
         let mut statement = self
             .connection
             .prepare("SELECT DISTINCT hook FROM notifications WHERE state = 'waiting'")?;
