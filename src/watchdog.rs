@@ -22,6 +22,8 @@ pub static PUBLISH: Part = Part::new("publish", 300);
 /// Hands rows to the central office. A transaction over a slow line takes minutes.
 pub static SYNC: Part = Part::new("sync", 900);
 
+/// All that is watched.
+const PARTS: [&Part; 4] = [&INGEST, &ALARM, &PUBLISH, &SYNC];
 /// How often a part that waits for something to happen should say that it is there.
 pub const SIGN_OF_LIFE: Duration = Duration::from_secs(30);
 /// Of a part that does not run.
@@ -86,6 +88,11 @@ impl Part {
     }
 }
 
+/// The first part that hangs, if one does.
+fn hanging_at(time: Duration) -> Option<&'static Part> {
+    PARTS.into_iter().find(|part| part.hangs_at(time))
+}
+
 /// On a clock that stands still while the box sleeps.
 fn since_start() -> Duration {
     static START: OnceLock<Instant> = OnceLock::new();
@@ -97,9 +104,8 @@ pub async fn feed() {
     let Some(period) = sd_notify::watchdog_enabled() else {
         return;
     };
-    let parts = [&INGEST, &ALARM, &PUBLISH, &SYNC];
     loop {
-        if let Some(part) = parts.iter().find(|part| part.hangs_at(since_start())) {
+        if let Some(part) = hanging_at(since_start()) {
             log::error!(part = part.name, deadline_s = part.deadline_s; "a part of the daemon hangs; a restart is asked for");
             notify(&[NotifyState::WatchdogTrigger]);
             return;
@@ -119,6 +125,19 @@ pub fn notify(states: &[NotifyState<'_>]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_part_is_watched_by_its_own_deadline() {
+        for (part, deadline_s) in [(&INGEST, 120), (&ALARM, 120), (&PUBLISH, 300), (&SYNC, 900)] {
+            let _running = part.begins();
+            let hanging_in_s = |s: u64| {
+                let part = hanging_at(since_start() + Duration::from_secs(s));
+                part.map(|part| part.name)
+            };
+            assert_eq!(hanging_in_s(deadline_s - 5), None);
+            assert_eq!(hanging_in_s(deadline_s + 5), Some(part.name));
+        }
+    }
 
     #[test]
     fn a_part_hangs_when_it_is_not_heard_of_by_its_deadline_and_only_while_it_runs() {

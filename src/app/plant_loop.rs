@@ -176,6 +176,8 @@ impl PlantLoop {
                 }
             }
             let pause = Duration::from_secs_f64(self.config.historian.scan_interval_s);
+            INGEST.rests(pause);
+            ALARM.rests(pause);
             match queue.recv_timeout(pause) {
                 Ok(Command::Look) => {
                     // One write shows as several changes; let them come together.
@@ -323,6 +325,11 @@ impl PlantLoop {
             Kept::Newest if has_changed => {
                 log::warn!(
                     "the disk's budget is exceeded, and the minutes that are left stay: make room on this disk"
+                );
+            }
+            Kept::Others if has_changed => {
+                log::warn!(
+                    "the disk's budget is exceeded by more than the store takes, so its minutes stay: make room on this disk"
                 );
             }
             Kept::Unsent if has_changed => {

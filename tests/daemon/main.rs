@@ -351,6 +351,25 @@ impl Drop for Stopped {
 }
 
 #[test]
+fn a_daemon_that_looks_seldom_is_not_taken_for_one_that_hangs() {
+    let folder = Folder::new("seldom");
+    folder.configure("");
+    let text = fs::read_to_string(folder.config()).expect("the config");
+    let text = text.replace("scan_interval_s = 0.1", "scan_interval_s = 3600");
+    fs::write(folder.config(), text).expect("written");
+    let tape = folder.tape(30);
+    let (manager, mut daemon) = ServiceManager::start(&folder);
+    folder.wait_for_rows(tape.rows());
+    let began = Instant::now();
+    while began.elapsed() < DEADLINE_OF_INGEST + Duration::from_secs(5) {
+        let said = manager.hear();
+        assert!(!said.contains("trigger"), "{}", daemon.log());
+    }
+    drop(manager);
+    assert_eq!(daemon.terminate(), Some(0));
+}
+
+#[test]
 fn a_restart_is_asked_for_when_one_part_hangs_and_the_others_do_not() {
     let folder = Folder::new("hangs");
     folder.configure("");
