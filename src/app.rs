@@ -56,7 +56,13 @@ const NEED_RESTART: [&str; 4] = [
 ];
 
 /// Keys whose values may hold a secret, in a path or an argument: they are not written into the log.
-const MAY_BE_SECRET: [&str; 3] = ["notify.webhook_url", "notify.command", "central.url"];
+const MAY_BE_SECRET: [&str; 5] = [
+    "notify.webhook_url",
+    "notify.command",
+    "central.url",
+    "mqtt.url",
+    "assistant.url",
+];
 
 /// What the plant's loop is told.
 enum Command {

@@ -115,7 +115,8 @@ fn a_config_that_cannot_be_read_makes_a_bundle_too() {
     );
 
     // Refused for its password, which the bundle does not have either.
-    folder.configure("[central]\nurl = \"postgres://case:hunter@127.0.0.1:1/plant?password=hunter-in-the-query\"\n");
+    folder.configure("[central]\nurl = \"postgres://case:hunter@127.0.0.1:1/plant?password=hunter-in-the-query\"\n\
+         [mqtt]\nurl = \"mqqt://case:hunter@127.0.0.1:1\"\npasword = \"hunter-misspelt\"\n[notify]\ncommand = \"call hunter\"\n");
     let files = bundle(&folder, "three.tar.gz");
     assert!(
         files.values().all(|text| !text.contains("hunter")),

@@ -1,7 +1,7 @@
 //! `pumphouse support-bundle`: all that somebody elsewhere needs to understand what is wrong, and no secret.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     fmt::Write as _,
     fs::{self, File},
     io::Read,
@@ -17,6 +17,7 @@ use super::{ConfigFile, print_text};
 use crate::{
     calendar::{date_text, utc_text},
     clock::Clock,
+    config::{Config, Fault},
 };
 
 /// The most that one file of the bundle holds, bytes; of more, the end.
@@ -27,6 +28,15 @@ const LOG_LINES: &str = "20000";
 const DAYS: i64 = 30;
 /// What stands in place of a secret.
 const HIDDEN: &str = "(hidden)";
+/// Settings in an address that are no secrets: of a database's connection and of a serial line.
+const HARMLESS: [&str; 6] = [
+    "sslmode",
+    "application_name",
+    "options",
+    "baud",
+    "parity",
+    "stop",
+];
 /// The shortest text that is looked for and taken out: a shorter one stands everywhere.
 const SECRET_BYTES_MIN: usize = 4;
 
@@ -97,7 +107,8 @@ impl Bundle {
         let folder = path.parent().unwrap_or(Path::new("."));
         let config = match text.parse::<Table>() {
             Ok(mut table) => {
-                self.secrets.take_from(&mut table, folder);
+                let unknown = unknown_keys(text, folder);
+                self.secrets.take_from(&mut table, folder, "", &unknown);
                 toml::to_string(&table)?
             }
             // Nothing of it is safe to show but where it is wrong; check says so.
@@ -251,41 +262,67 @@ fn files(folder: &Path) -> String {
     said(&mut list)
 }
 
+/// The places of keys that a config should not have: misspelt ones, whose values may be anything.
+fn unknown_keys(text: &str, folder: &Path) -> BTreeSet<String> {
+    let faults = Config::parse(text, folder).err().unwrap_or_default();
+    let unknown = faults.into_iter().filter(Fault::is_unknown_key);
+    unknown.map(|fault| fault.place).collect()
+}
+
 /// What must not be seen.
 #[derive(Default)]
 struct Secrets(Vec<String>);
 
 impl Secrets {
-    /// Takes the secrets out of a config, and knows from then on what stands in the files that it names.
-    fn take_from(&mut self, table: &mut Table, folder: &Path) {
+    /// Takes the secrets out of a config's section at a place, and knows from then on what stands in the files that it names. Of
+    /// `unknown` keys nobody knows what they hold.
+    fn take_from(
+        &mut self,
+        table: &mut Table,
+        folder: &Path,
+        place: &str,
+        unknown: &BTreeSet<String>,
+    ) {
         for (key, value) in table.iter_mut() {
+            let place = match place {
+                "" => key.clone(),
+                place => format!("{place}.{key}"),
+            };
             match value {
-                Value::Table(section) => self.take_from(section, folder),
+                value if unknown.contains(&place) => self.take_value(value),
+                Value::Table(section) => self.take_from(section, folder, &place, unknown),
+                Value::String(text) if key.ends_with("_file") => self.read(&folder.join(&*text)),
+                Value::String(text) if key.ends_with("url") => {
+                    *text = self.without_secrets(text, key.contains("webhook"));
+                }
                 Value::Array(values) if key == "command" => {
                     for argument in values.iter_mut().skip(1) {
                         self.take_value(argument);
                     }
                 }
+                value if key == "command" || is_secret(key) => self.take_value(value),
                 Value::Array(values) => {
-                    for section in values.iter_mut().filter_map(Value::as_table_mut) {
-                        self.take_from(section, folder);
+                    for (index, value) in values.iter_mut().enumerate() {
+                        if let Value::Table(section) = value {
+                            let place = format!("{place}[{index}]");
+                            self.take_from(section, folder, &place, unknown);
+                        }
                     }
                 }
-                Value::String(text) if key.ends_with("_file") => self.read(&folder.join(&*text)),
-                Value::String(text) if key.ends_with("url") => {
-                    *text = self.without_secrets(text, key.contains("webhook"));
-                }
-                value if is_secret(key) => self.take_value(value),
                 _ => {}
             }
         }
     }
 
     fn take_value(&mut self, value: &mut Value) {
-        let text = value
-            .as_str()
-            .map_or_else(|| value.to_string(), str::to_owned);
-        self.know(&text);
+        match value {
+            Value::Array(values) => values.iter_mut().for_each(|value| self.take_value(value)),
+            Value::Table(table) => table
+                .iter_mut()
+                .for_each(|(_, value)| self.take_value(value)),
+            Value::String(text) => self.know(text),
+            _ => self.know(&value.to_string()),
+        }
         *value = HIDDEN.into();
     }
 
@@ -342,11 +379,11 @@ impl Secrets {
         {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             shown.push(if place == 0 { '?' } else { '&' });
-            if is_secret(name) {
+            if HARMLESS.contains(&name) {
+                shown.push_str(pair);
+            } else {
                 self.know(value);
                 let _ = write!(shown, "{name}={HIDDEN}");
-            } else {
-                shown.push_str(pair);
             }
         }
         shown
@@ -423,12 +460,31 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_knows_is_not_shown() {
+        let text = "[site]\nid = \"stp-01\"\n[mqtt]\npasword = \"hunter-2\"\npass = [\"hunter-3\"]\n[notify]\ncommand = \"call --key hunter-4\"\n\
+                    token = [\"hunter-5\"]\n[storrage]\npath = \"hunter-6\"\n[[modbus.registers]]\nkey = \"hunter-7\"\n\
+                    [assistant]\nurl = \"https://host/v1?key=hunter-8\"\n";
+        let mut table: Table = text.parse().expect("TOML");
+        let unknown = unknown_keys(text, Path::new("."));
+        let mut secrets = Secrets::default();
+        secrets.take_from(&mut table, Path::new("."), "", &unknown);
+        let shown = toml::to_string(&table).expect("TOML");
+        assert!(
+            !shown.contains("hunter") && shown.contains("stp-01"),
+            "{shown}"
+        );
+        let log =
+            "took hunter-2, hunter-3, call --key hunter-4, hunter-5, hunter-6, hunter-7, hunter-8";
+        assert!(!secrets.hide(log.into()).contains("hunter"));
+    }
+
+    #[test]
     fn what_was_taken_out_is_found_elsewhere_too() {
         let mut secrets = Secrets::default();
         let mut table: Table = "[a]\npassword = \"long secret\"\ncommand = [\"call\", \"--key\", \"long secret and more\"]\n"
             .parse()
             .expect("TOML");
-        secrets.take_from(&mut table, Path::new("."));
+        secrets.take_from(&mut table, Path::new("."), "", &BTreeSet::new());
         let shown = toml::to_string(&table).expect("TOML");
         assert!(!shown.contains("long") && shown.contains("call"), "{shown}");
         let log = "asked with long secret and more, then with long secret".to_owned();

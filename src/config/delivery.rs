@@ -165,7 +165,14 @@ pub(super) fn mqtt(root: &Section<'_>, folder: &Path, notes: &mut Vec<String>) -
         .text("url")
         .unwrap_or_else(|| "mqtt://127.0.0.1:1883".into());
     let (host, port, tls) = broker(&url).unwrap_or_else(|| {
-        mqtt.fault("url", format!("{url:?} is no broker's address; write \"mqtt://host:1883\" or \"mqtts://host:8883\""));
+        // It is not told itself: it may have a password in it.
+        mqtt.fault(
+            "url",
+            match url.contains('@') {
+                true => "has a login in it; put the name into username, the password into a file, and name that as password_file",
+                false => "is no broker's address; write \"mqtt://host:1883\" or \"mqtts://host:8883\"",
+            },
+        );
         (String::new(), 0, false)
     });
     let topic = |key: &str| {
@@ -280,7 +287,8 @@ pub(super) fn central(
     if !url.is_empty() && !is_valid {
         central.fault(
             "url",
-            format!("{url:?} is no address of a PostgreSQL database; write \"postgres://user@host:5432/database\""),
+            // It is not told itself: it may have a password in it.
+            "is no address of a PostgreSQL database; write \"postgres://user@host:5432/database\"",
         );
     } else if login.contains(':') || url.contains("?password=") || url.contains("&password=") {
         central.fault(

@@ -597,6 +597,29 @@ mod tests {
     }
 
     #[test]
+    fn no_fault_repeats_an_address_that_may_have_a_password_in_it() {
+        let mqtt = |url: &str| SAMPLE.replace("mqtt://127.0.0.1:1883", url);
+        let with = |section: &str| format!("{SAMPLE}\n{section}\n");
+        for text in [
+            mqtt("mqtt://case:hunter@broker:1883"),
+            mqtt("mqqt://case:hunter@broker"),
+            with("[central]\nurl = \"postgre://case:hunter@db/plant\""),
+            with("[central]\nurl = \"postgres://case:hunter@db/plant\""),
+            with("[notify]\nwebhook_url = \"https://case:hunter@host/\""),
+            with("[notify]\nwebhook_url = \"ftp://case:hunter@host/\""),
+            with(
+                "[assistant]\nprovider = \"openai\"\nmodel = \"m\"\nurl = \"ftp://case:hunter@host\"",
+            ),
+        ] {
+            let faults = faults(&text);
+            assert!(
+                !faults.iter().any(|fault| fault.contains("hunter")),
+                "{faults:?}"
+            );
+        }
+    }
+
+    #[test]
     fn refuses_what_cannot_be() {
         for (from, to, what) in [
             ("timezone = \"UTC\"", "timezone = \"Mars/Base\"", "no zone"),

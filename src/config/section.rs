@@ -16,6 +16,16 @@ pub struct Fault {
     pub what: String,
 }
 
+/// What is said of a key that nobody asked for.
+const UNKNOWN: &str = "unknown key";
+
+impl Fault {
+    /// Whether it is about a key that no config has.
+    pub fn is_unknown_key(&self) -> bool {
+        self.what.starts_with(UNKNOWN)
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.line, self.place.as_str()) {
@@ -316,7 +326,7 @@ impl<'a> Section<'a> {
             self.report.fault(
                 Some(key.span()),
                 &self.place_of(key.get_ref()),
-                format!("unknown key{hint}"),
+                format!("{UNKNOWN}{hint}"),
             );
         }
     }
