@@ -18,6 +18,7 @@
 //! - Nothing here can write to a PLC: what `modbus` names has reads only, and its wire lets nothing else leave.
 
 #![warn(missing_docs)]
+#![forbid(unsafe_code)]
 
 // The station as the core sees it.
 pub mod calendar;

@@ -271,8 +271,11 @@ fn the_daemon_is_measured() {
     let metrics = until("the alarm is counted", || {
         let answer = client.get("/metrics");
         assert_eq!(answer.status, 200, "{}", answer.body);
-        (figure(&answer.body, "pumphouse_alarms_open{severity=\"critical\"}") >= Some(1.0))
-            .then_some(answer.body)
+        (figure(
+            &answer.body,
+            "pumphouse_alarms{severity=\"critical\",state=\"unacknowledged\"}",
+        ) >= Some(1.0))
+        .then_some(answer.body)
     });
     let of = |name: &str| figure(&metrics, name).unwrap_or_else(|| panic!("{name}: {metrics}"));
     assert!((3000.0..3900.0).contains(&of("pumphouse_sample_age_seconds")));

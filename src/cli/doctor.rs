@@ -217,6 +217,12 @@ fn store(config: &Config, view: &View) -> anyhow::Result<Vec<Finding>> {
             format!("{room}; the reserve is used up"),
             "make room on this disk: old logs, old backups (storage.backups_kept), or a larger disk",
         )
+    } else if disk.is_beyond(&config.budget) {
+        wrong(
+            "disk",
+            format!("{room}; {:.0} % in use, which is beyond the budget of [storage]", disk.used.pct()),
+            "make room on this disk, or allow the store more (storage.budget_gb, disk_used_max_pct): the oldest minutes go as long as that helps",
+        )
     } else if disk.days_left < ROOM_DAYS_MIN {
         wrong("disk", room, "plan for a larger disk")
     } else {

@@ -17,6 +17,7 @@ use crate::{
     store::{
         lock::is_in_use,
         reserve::Outlook,
+        retention::Budget,
         troubles::{Part, Trouble},
         view::{Calls, Central, NewestPlan, Table, View},
     },
@@ -107,6 +108,9 @@ impl Status {
                 "disk_free_bytes": disk.free_bytes,
                 "disk_days_left": disk.days_left,
                 "disk_reserve_bytes": disk.reserve_bytes,
+                "disk_used_pct": disk.used.pct(),
+                "disk_used_max_pct": config.budget.disk_used_max_pct,
+                "disk_budget_bytes": config.budget.store_bytes,
                 "purged_rows": disk.settled.map_or(0, |settled| settled.purged_rows),
                 "settled_from": disk.settled.map(|settled| utc_text(settled.from)),
                 "central": central,
@@ -209,7 +213,7 @@ impl Status {
         describe_models(&models, &mut text)?;
         writeln!(text, "advice   {}", describe_plan(plan.as_ref()))?;
         writeln!(text, "quality  {}", describe_quality(quality.as_ref()))?;
-        let disk = describe_disk(&disk, config.reserve_bytes);
+        let disk = describe_disk(&disk, config.reserve_bytes, &config.budget);
         writeln!(text, "disk     {disk}")?;
         writeln!(text, "alerts   {} open", open.len())?;
         for alert in &open {
@@ -308,12 +312,25 @@ fn describe_quality(quality: Option<&DayQuality>) -> String {
     text
 }
 
-fn describe_disk(disk: &Outlook, reserve_bytes: u64) -> String {
+fn describe_disk(disk: &Outlook, reserve_bytes: u64, budget: &Budget) -> String {
     let gigabytes = disk.free_bytes as f64 / 1e9;
     let mut text = format!(
         "{gigabytes:.1} GB free, room for {} more days without the central office",
         disk.days_left
     );
+    let own = budget.store_bytes;
+    let own = own.map_or(String::new(), |bytes| {
+        format!("{:.1} GB for the store and ", bytes as f64 / 1e9)
+    });
+    let _ = write!(
+        text,
+        "; {:.0} % in use, of a budget of {own}{} %",
+        disk.used.pct(),
+        budget.disk_used_max_pct
+    );
+    if disk.is_beyond(budget) {
+        text.push_str(", so the oldest minutes go where that helps: make room on this disk");
+    }
     if disk.lacks_reserve(reserve_bytes) {
         text.push_str("; the reserve is used up: make room on this disk");
     }

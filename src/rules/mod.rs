@@ -47,6 +47,9 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Info, Self::Warning, Self::High, Self::Critical];
+
     /// The name in tables, configs and topics.
     pub fn name(self) -> &'static str {
         match self {
@@ -59,7 +62,7 @@ impl Severity {
 
     /// Reads a name, in any case.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Info, Self::Warning, Self::High, Self::Critical]
+        Self::ALL
             .into_iter()
             .find(|severity| severity.name().eq_ignore_ascii_case(text.trim()))
     }

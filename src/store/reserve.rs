@@ -15,7 +15,7 @@ use rustix::{
 
 use super::{
     lock::folder_of,
-    retention::{Settled, settled},
+    retention::{Budget, Settled, Used, settled},
 };
 
 /// The reserve is made when the disk has room for it so many times over: it must not be what fills the disk.
@@ -147,12 +147,20 @@ pub struct Outlook {
     pub store_bytes: u64,
     /// What has gone to keep the budget.
     pub settled: Option<Settled>,
+    /// How much of the disk is in use, by whomever.
+    pub used: Used,
 }
 
 impl Outlook {
     /// Whether the disk has no room for the reserve that is asked for: it is used up, or was never made.
     pub fn lacks_reserve(&self, bytes: u64) -> bool {
         self.reserve_bytes < bytes && self.free_bytes < bytes * ROOM_TIMES
+    }
+
+    /// Whether the store or its disk is beyond the budget, so that minutes go or should.
+    pub fn is_beyond(&self, budget: &Budget) -> bool {
+        let is_too_large = |most| self.store_bytes > most;
+        budget.store_bytes.is_some_and(is_too_large) || self.used.pct() > budget.disk_used_max_pct
     }
 }
 
@@ -181,6 +189,7 @@ pub fn outlook(store: &Path, connection: Option<&Connection>) -> anyhow::Result<
         reserve_bytes: size(&path(store)),
         store_bytes,
         settled: connection.and_then(|connection| settled(connection).ok().flatten()),
+        used: Used::of(store)?,
     })
 }
 

@@ -43,6 +43,8 @@ pub enum Kept {
     Purged(u64),
     /// Beyond, and nothing may go: the rest is too new.
     Newest,
+    /// Beyond, and nothing goes: others fill the disk, by more than all of the store.
+    Others,
     /// Beyond, and nothing may go: the central office does not have the oldest minutes.
     Unsent,
 }
@@ -71,19 +73,62 @@ pub fn settled(connection: &Connection) -> rusqlite::Result<Option<Settled>> {
         .optional()
 }
 
-/// How much of a disk is in use, as `df` has it, %.
-fn disk_used_pct(store: &Path) -> io::Result<f64> {
-    let disk = disk(store)?;
-    let used = (disk.f_blocks - disk.f_bfree) as f64;
-    Ok(100.0 * used / (used + disk.f_bavail as f64).max(1.0))
+/// How much of a disk is in use, as `df` has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Used {
+    /// In use, bytes.
+    pub bytes: f64,
+    /// In use or free for us, bytes.
+    pub of_bytes: f64,
+}
+
+impl Used {
+    /// Of the disk that a store is on.
+    pub(super) fn of(store: &Path) -> io::Result<Self> {
+        let disk = disk(store)?;
+        let block = disk.f_frsize as f64;
+        let bytes = (disk.f_blocks - disk.f_bfree) as f64 * block;
+        Ok(Self {
+            bytes,
+            of_bytes: (bytes + disk.f_bavail as f64 * block).max(1.0),
+        })
+    }
+
+    /// The same, %.
+    pub fn pct(&self) -> f64 {
+        100.0 * self.bytes / self.of_bytes
+    }
+
+    /// How much more that is than a share of the disk, bytes.
+    fn beyond(&self, most_pct: f64) -> f64 {
+        self.bytes - self.of_bytes * most_pct / 100.0
+    }
+}
+
+impl Budget {
+    /// Whether a store of so many bytes on such a disk is beyond it; what is so: [`Kept::Everything`] when it is not, `None` when
+    /// minutes have to go. Where others fill the disk by more than the store takes, it would not help if they all went.
+    fn looked_at(&self, store_bytes: u64, used: Used) -> Option<Kept> {
+        if self.store_bytes.is_some_and(|most| store_bytes > most) {
+            return None;
+        }
+        let beyond = used.beyond(self.disk_used_max_pct);
+        if beyond <= 0.0 {
+            Some(Kept::Everything)
+        } else if beyond > store_bytes as f64 {
+            Some(Kept::Others)
+        } else {
+            None
+        }
+    }
 }
 
 impl Store {
     /// Looks whether the store keeps its budget; if not, the oldest day of minutes goes, and its room back to the disk. Nothing
     /// may be waiting for a commit. `has_office` says whether there is a central office to wait for.
     pub fn keep_budget(&mut self, budget: &Budget, has_office: bool) -> anyhow::Result<Kept> {
-        if !self.is_beyond(budget)? {
-            return Ok(Kept::Everything);
+        if let Some(kept) = self.look_at(budget)? {
+            return Ok(kept);
         }
         self.begin()?;
         let kept = self.purge_oldest(has_office)?;
@@ -101,19 +146,20 @@ impl Store {
         Ok(kept)
     }
 
-    fn is_beyond(&self, budget: &Budget) -> anyhow::Result<bool> {
+    fn look_at(&self, budget: &Budget) -> anyhow::Result<Option<Kept>> {
         let number = |pragma: &str| {
             let sql = format!("PRAGMA {pragma}");
             self.connection
                 .query_row(&sql, [], |row| row.get::<_, i64>(0))
         };
-        let pages = number("page_count")? - number("freelist_count")?;
-        let store_bytes = (pages * number("page_size")?) as u64;
-        if budget.store_bytes.is_some_and(|most| store_bytes > most) {
-            return Ok(true);
-        }
+        let (pages, page_bytes) = (number("page_count")?, number("page_size")?);
+        let store_bytes = (pages - number("freelist_count")?) * page_bytes;
         let path = Path::new(self.connection.path().unwrap_or_default());
-        Ok(disk_used_pct(path)? > budget.disk_used_max_pct)
+        let mut used = Used::of(path)?;
+        // What has gone already, and the file gives back when nobody reads any more.
+        let given_back = path.metadata()?.len() as f64 - (pages * page_bytes) as f64;
+        used.bytes -= given_back.max(0.0);
+        Ok(budget.looked_at(store_bytes as u64, used))
     }
 
     fn purge_oldest(&mut self, has_office: bool) -> anyhow::Result<Kept> {
@@ -218,5 +264,27 @@ impl Store {
     /// The minute before which none is taken in again.
     pub(super) fn settled_from(&self) -> anyhow::Result<Minute> {
         Ok(settled(&self.connection)?.map_or(Minute::MIN, |settled| settled.from))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn minutes_go_only_where_that_helps() {
+        let budget = Budget {
+            store_bytes: Some(500),
+            disk_used_max_pct: 95.0,
+        };
+        let looked_at = |store_bytes, bytes| {
+            let of_bytes = 10_000.0;
+            budget.looked_at(store_bytes, Used { bytes, of_bytes })
+        };
+        assert_eq!(looked_at(400, 9_500.0), Some(Kept::Everything));
+        assert_eq!(looked_at(400, 9_501.0), None);
+        assert_eq!(looked_at(400, 9_900.0), None);
+        assert_eq!(looked_at(400, 9_901.0), Some(Kept::Others));
+        assert_eq!(looked_at(501, 9_901.0), None, "its own limit is its own");
     }
 }

@@ -109,6 +109,8 @@ pub struct ForecastError {
 pub struct Calls {
     /// Calls that are due and that no hook has taken yet.
     pub waiting: i64,
+    /// How long the oldest of them has been due, s.
+    pub waits_s: i64,
     /// Escalations that come unless somebody sees to their alert.
     pub escalations_ahead: i64,
     /// Calls that no hook has taken for a day.
@@ -317,11 +319,13 @@ impl View {
         Ok(self.connection.query_row(
             "SELECT count(*) FILTER (WHERE state = 'waiting' AND due_ts <= ?1), \
              count(*) FILTER (WHERE state = 'waiting' AND due_ts > ?1), count(*) FILTER (WHERE state = 'given_up'), \
-             max(noted_ts) FILTER (WHERE state = 'sent') FROM notifications",
+             max(noted_ts) FILTER (WHERE state = 'sent'), \
+             coalesce(?1 - min(due_ts) FILTER (WHERE state = 'waiting' AND due_ts <= ?1), 0) FROM notifications",
             [now_s],
             |row| {
                 Ok(Calls {
                     waiting: row.get(0)?,
+                    waits_s: row.get(4)?,
                     escalations_ahead: row.get(1)?,
                     given_up: row.get(2)?,
                     last_taken: row

@@ -8,14 +8,14 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde_json::Value;
 
 use super::{Shared, access::Visitor, api::Problem, listen::Peer};
 use crate::{
     config::Config,
     measured::{COMMIT, FORECAST, PLAN, STEP, Timer},
+    rules::Severity,
     store::{
-        look::Look,
+        look::{Look, alarms::AlarmCount},
         view::{ForecastError, NewestPlan, Table, View},
     },
 };
@@ -32,7 +32,7 @@ pub async fn metrics(
         return Ok((StatusCode::UNAUTHORIZED, ask).into_response());
     }
     let (config, now_s) = (shared.config.clone(), shared.clock.now_s());
-    let told = move |look: &mut Look| page(&config, &look.open_counts()?, now_s);
+    let told = move |look: &mut Look| page(&config, &look.alarms_by_state()?, now_s);
     let text = shared.looks.ask(told).await?;
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
     Ok((kind, text).into_response())
@@ -77,7 +77,7 @@ impl Page {
     }
 }
 
-fn page(config: &Config, open: &Value, now_s: i64) -> anyhow::Result<String> {
+fn page(config: &Config, alarms_by_state: &[AlarmCount], now_s: i64) -> anyhow::Result<String> {
     let view = View::open(&config.store)?;
     let mut page = Page::default();
     let info = format!(
@@ -117,7 +117,7 @@ fn page(config: &Config, open: &Value, now_s: i64) -> anyhow::Result<String> {
     );
     page.timer("forecast_seconds", "A minute's forecasts.", &FORECAST);
     page.timer("plan_seconds", "A schedule.", &PLAN);
-    alarms(&mut page, open);
+    alarms(&mut page, alarms_by_state);
     let errors = view.forecast_errors()?;
     let labels: Vec<String> = errors
         .iter()
@@ -169,6 +169,22 @@ fn page(config: &Config, open: &Value, now_s: i64) -> anyhow::Result<String> {
         "The reserve; 0 when it is used up.",
         Some(disk.reserve_bytes as f64),
     );
+    let flag = |is_so: bool| Some(f64::from(u8::from(is_so)));
+    page.gauge(
+        "disk_reserve_lacking",
+        "1 when the disk has no room for the reserve.",
+        flag(disk.lacks_reserve(config.reserve_bytes)),
+    );
+    page.gauge(
+        "disk_used_percent",
+        "How much of the store's disk is in use, by whomever.",
+        Some(disk.used.pct()),
+    );
+    page.gauge(
+        "disk_beyond_budget",
+        "1 when the store or its disk is beyond the budget, so that the oldest minutes go where that helps.",
+        flag(disk.is_beyond(&config.budget)),
+    );
     page.gauge(
         "disk_days_left",
         "Days until the disk is full.",
@@ -200,6 +216,7 @@ fn deliveries(page: &mut Page, view: &View, config: &Config, now_s: i64) -> anyh
     if config.notify.is_some() {
         let calls = view.calls(now_s)?;
         rows[2] = Some(calls.waiting as f64);
+        age_s[2] = Some(calls.waits_s as f64);
         dropped[2] = Some(calls.given_up as f64);
     }
     let of = |values: [Option<f64>; 3]| TARGETS.into_iter().zip(values).collect::<Vec<_>>();
@@ -224,28 +241,34 @@ fn deliveries(page: &mut Page, view: &View, config: &Config, now_s: i64) -> anyh
     Ok(())
 }
 
-fn alarms(page: &mut Page, open: &Value) {
-    let count = |key: &str| open[key].as_f64();
+fn alarms(page: &mut Page, counts: &[AlarmCount]) {
+    let states = [
+        "unacknowledged",
+        "acknowledged",
+        "shelved",
+        "out_of_service",
+    ];
+    let mut values = Vec::new();
+    for severity in Severity::ALL {
+        for state in states {
+            let of = |it: &&AlarmCount| it.severity == severity.name() && it.state == state;
+            let open = counts.iter().find(of).map_or(0, |it| it.open);
+            let severity = severity.name().to_lowercase();
+            values.push((
+                format!("severity=\"{severity}\",state=\"{state}\""),
+                Some(open as f64),
+            ));
+        }
+    }
+    let values: Vec<_> = values
+        .iter()
+        .map(|(labels, open)| (labels.as_str(), *open))
+        .collect();
     page.put(
-        "alarms_open",
+        "alarms",
         "gauge",
-        "Open alarms that are shown, by severity.",
-        &[
-            ("severity=\"critical\"", count("CRITICAL")),
-            ("severity=\"high\"", count("HIGH")),
-            ("severity=\"warning\"", count("WARNING")),
-            ("severity=\"info\"", count("INFO")),
-        ],
-    );
-    page.gauge(
-        "alarms_unacknowledged",
-        "Open alarms that nobody has acknowledged.",
-        count("unacknowledged"),
-    );
-    page.gauge(
-        "alarms_held",
-        "Open alarms that are shelved or out of service.",
-        count("held"),
+        "Open alarms by severity, and by what operators have done about them.",
+        &values,
     );
 }
 

@@ -21,6 +21,17 @@ use crate::{
 /// Most alerts of one answer.
 pub const ALERTS_MAX: usize = 500;
 
+/// How many alerts of a severity are open in a state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlarmCount {
+    /// `CRITICAL`, `HIGH`, `WARNING` or `INFO`.
+    pub severity: String,
+    /// `unacknowledged`, `acknowledged`, `shelved` or `out_of_service`.
+    pub state: String,
+    /// How many.
+    pub open: i64,
+}
+
 /// Which alerts.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 #[serde(default)]
@@ -162,6 +173,24 @@ impl Look {
             days.push(told);
         }
         Ok(days)
+    }
+
+    /// How many alerts are open, by severity and by what operators have done about them.
+    pub fn alarms_by_state(&self) -> anyhow::Result<Vec<AlarmCount>> {
+        let mut statement = self.connection.prepare_cached(
+            // Out of service goes before shelved, where an alarm is both.
+            "SELECT l.severity, coalesce((SELECT min(h.kind) FROM alert_holds h WHERE h.rule = l.rule AND h.pump = coalesce(l.pump, '')), \
+             iif(a.alert_id IS NULL, 'unacknowledged', 'acknowledged')) AS state, count(*) \
+             FROM alerts_log l LEFT JOIN alert_acks a ON a.alert_id = l.id WHERE l.resolved = 0 GROUP BY 1, 2",
+        )?;
+        let counts = statement.query_map([], |row| {
+            Ok(AlarmCount {
+                severity: row.get(0)?,
+                state: row.get(1)?,
+                open: row.get(2)?,
+            })
+        })?;
+        Ok(counts.collect::<rusqlite::Result<_>>()?)
     }
 
     /// How many alerts are open by severity, those that operators have put away apart.
