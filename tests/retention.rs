@@ -31,6 +31,7 @@ use pumphouse::{
         retention::{Budget, KEPT_MIN, Kept},
     },
 };
+use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
 
 const START: Date = date(2025, 1, 6);
@@ -252,7 +253,7 @@ fn the_central_office_keeps_what_goes_here() {
     assert_eq!(forecasts(), "1");
     let (is_same, told) = verb(&["verify"]);
     assert!(is_same, "{told}");
-    rusqlite::Connection::open(&place.config.store)
+    Connection::open(&place.config.store)
         .expect("the store")
         .execute(
             "INSERT INTO predictions SELECT ts, timestamp, 'hlt_pct', ts, timestamp, 50, 40, 60, 'a model' \
@@ -269,4 +270,50 @@ fn the_central_office_keeps_what_goes_here() {
     let (_, status) = verb(&["status"]);
     let expected = format!("{gone} raw minutes from before ");
     assert!(status.contains(&expected), "{status}");
+}
+
+#[test]
+fn a_daemon_keeps_the_budget_that_a_reload_brings_and_goes_on_reading() {
+    let files = tape::tape(5, START, DAYS, pumphouse::simulate::FaultScript::default());
+    let (last, files) = files.split_last().expect("days");
+    let place = Place::new(files, "");
+    let (config, log) = (place.path("pumphouse.toml"), place.path("daemon.log"));
+    let mut daemon = Daemon::start(&config, &log, &[]);
+    // The clocks go forward once on the way.
+    let given = i64::from(DAYS - 1) * DAY_MIN - 60;
+    until("all is read", || {
+        let store = &place.config.store;
+        let store = Connection::open_with_flags(store, OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
+        let rows = store.query_row("SELECT count(*) FROM readings_wide", [], |row| row.get(0));
+        rows.is_ok_and(|rows: i64| rows == given).then_some(())
+    });
+    let oldest = "SELECT min(ts) FROM readings_wide";
+    let (began, days) = (place.number(oldest), "SELECT count(*) FROM daily_summary");
+    let judged = place.number(days);
+
+    let text = fs::read_to_string(&config).expect("the config");
+    let path = "path = \"out.db\"\n";
+    fs::write(
+        &config,
+        text.replace(path, &format!("{path}budget_gb = 0.01\n")),
+    )
+    .expect("written");
+    daemon.hang_up();
+    daemon.wait_for_log("the oldest raw minutes are gone, to keep the disk's budget");
+    until("a day has gone", || {
+        (place.number(oldest) >= began + 86_400 / 2).then_some(())
+    });
+    assert_eq!(place.number(days), judged, "what was made of it stays");
+
+    let before = "SELECT max(ts) FROM readings_wide";
+    let newest = place.number(before);
+    tape::write(&place.path("exports"), std::slice::from_ref(last));
+    until("it goes on reading", || {
+        (place.number(before) > newest).then_some(())
+    });
+    assert_eq!(daemon.terminate(), Some(0));
+    assert_eq!(
+        open(&place.config.store).query_row("PRAGMA integrity_check", [], |row| row.get(0)),
+        Ok("ok".to_owned())
+    );
 }

@@ -263,7 +263,9 @@ fn figure(metrics: &str, name: &str) -> Option<f64> {
 #[test]
 fn the_daemon_is_measured() {
     let broker = free_port();
-    let (folder, port) = station(&format!("[mqtt]\nurl = \"mqtt://127.0.0.1:{broker}\"\n"));
+    let (folder, port) = station(&format!(
+        "[mqtt]\nurl = \"mqtt://127.0.0.1:{broker}\"\n[notify]\ncommand = [\"true\"]\n"
+    ));
     let mut tape = folder.tape_until(30, 60);
     let (_daemon, client) = open(&folder, port);
     wait_for_row(&client);
@@ -282,6 +284,24 @@ fn the_daemon_is_measured() {
     // The broker is not there. What is told is old, but has not waited for long.
     assert!(of("pumphouse_outbox_rows{target=\"mqtt\"}") >= 1.0);
     assert!((0.0..600.0).contains(&of("pumphouse_outbox_age_seconds{target=\"mqtt\"}")));
+    assert_eq!(of("pumphouse_dropped_rows{target=\"calls\"}"), 0.0);
+    assert_eq!(of("pumphouse_outbox_age_seconds{target=\"calls\"}"), 0.0);
+    for (name, expected) in [
+        ("pumphouse_disk_reserve_lacking", 0.0),
+        ("pumphouse_disk_beyond_budget", 0.0),
+        ("pumphouse_purged_rows", 0.0),
+        (
+            "pumphouse_alarms{severity=\"critical\",state=\"shelved\"}",
+            0.0,
+        ),
+        (
+            "pumphouse_alarms{severity=\"info\",state=\"out_of_service\"}",
+            0.0,
+        ),
+    ] {
+        assert_eq!(of(name), expected, "{name}");
+    }
+    assert!((0.0..100.0).contains(&of("pumphouse_disk_used_percent")));
     assert!(of("pumphouse_records_total{result=\"kept\"}") >= 30.0 * 27.0);
     assert_eq!(of("pumphouse_records_total{result=\"rejected\"}"), 0.0);
     assert!(of("pumphouse_commit_seconds_count") >= 1.0 && of("pumphouse_step_seconds_sum") > 0.0);
@@ -290,6 +310,8 @@ fn the_daemon_is_measured() {
         "pumphouse_disk_free_bytes",
         "process_resident_memory_bytes",
         "process_open_fds",
+        "process_written_bytes_total",
+        "pumphouse_disk_days_left",
     ] {
         assert!(of(positive) > 0.0, "{positive}");
     }
