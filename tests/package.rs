@@ -343,6 +343,8 @@ fn installs_without_a_network(debian: &mut Debian, station: &Folder, config: &st
             "enabled"
         );
     }
+    let timers = "systemctl is-active pumphouse-backup.timer pumphouse-retrain.timer";
+    assert_eq!(debian.sh(timers), "active\nactive");
     let check = "pumphouse check --config /etc/pumphouse/pumphouse.toml";
     let told = debian.sh(&format!(
         "pumphouse init --yes --exports /mnt/historian/exports --out /etc/pumphouse/pumphouse.toml --force && {check}"

@@ -59,3 +59,40 @@ fn timers_name_times_that_come() {
         assert!(Path::new(&service).exists(), "{timer} starts nothing");
     }
 }
+
+#[test]
+fn units_have_the_lines_that_a_station_relies_on() {
+    for (unit, lines) in [
+        (
+            "pumphouse.service",
+            &[
+                "Type=notify",
+                "Type=notify-reload",
+                "ExecStartPre=-/usr/bin/pumphouse check --config /etc/pumphouse/pumphouse.toml",
+                "WatchdogSec=60",
+                "Restart=always",
+                "RestartPreventExitStatus=78",
+                "LimitCORE=0",
+                "User=pumphouse",
+                "StateDirectory=pumphouse",
+                "StateDirectoryMode=0700",
+                "NoNewPrivileges=yes",
+                "ProtectSystem=strict",
+            ][..],
+        ),
+        (
+            "pumphouse-backup.timer",
+            &["OnCalendar=03:30", "Persistent=yes"],
+        ),
+        (
+            "pumphouse-retrain.timer",
+            &["OnCalendar=Sun 02:00", "Persistent=yes"],
+        ),
+    ] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd");
+        let text = fs::read_to_string(path.join(unit)).expect("a unit");
+        for line in lines {
+            assert!(text.lines().any(|it| it == *line), "{unit}: {line}");
+        }
+    }
+}
