@@ -14,6 +14,8 @@
 
 pub mod worker;
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::{
@@ -26,6 +28,8 @@ use crate::{
 const COMPLETE_PCT: f64 = 99.0;
 /// Minutes of impossible values from which they are worth a word.
 const IMPOSSIBLE_MIN: u32 = 5;
+/// A pump takes at most so many times its rated power, as F-06 has it.
+const POWER_SHARE_MAX: f64 = 2.0;
 /// A stretch of one value from which a sensor counts as frozen, min.
 const FROZEN_MIN: u32 = 60;
 /// Minutes over which volumes are held against each other: long enough for the level's noise, short enough for the demand.
@@ -71,7 +75,7 @@ pub struct DayQuality {
     pub rows_pct: f64,
     /// Values that are there, % of those minutes' 27.
     pub values_pct: f64,
-    /// Minutes with a level or a flow outside what the sensor can mean.
+    /// Minutes with a level, a flow, a pump's power or its counter of running hours outside what the instrument can mean.
     pub impossible_min: u32,
     /// The longest stretch of one level while water flowed, min.
     pub level_frozen_min: u32,
@@ -107,9 +111,8 @@ pub fn judge(plant: &Plant, date: &str, minutes: &[DayMinute], beside: Beside) -
     let values = minutes.iter().flat_map(|minute| minute.values);
     let there = values.filter(|value| !value.is_nan()).count();
     let pct = |part: usize, of: usize| 100.0 * part as f64 / of.max(1) as f64;
-    let impossible = minutes.iter().filter(|minute| {
-        plant.level_impossible(minute.values[LEVEL]) || plant.flow_impossible(minute.values[FLOW])
-    });
+    let is_impossible = |minute: &&DayMinute| impossible(plant, &minute.values).next().is_some();
+    let impossible = minutes.iter().filter(is_impossible);
     let mut day = DayQuality {
         date: date.to_owned(),
         rows: minutes.len(),
@@ -131,6 +134,33 @@ pub fn judge(plant: &Plant, date: &str, minutes: &[DayMinute], beside: Beside) -
         .map(|(counted, flowed)| 100.0 * (counted / flowed - 1.0));
     day.findings = findings(plant, &day, minutes, &beside, counted);
     day
+}
+
+/// What of a minute is outside what its instrument can mean.
+fn impossible(plant: &Plant, values: &Values) -> impl Iterator<Item = String> {
+    let level = plant
+        .level_impossible(values[LEVEL])
+        .then(|| "level".to_owned());
+    let flow = plant
+        .flow_impossible(values[FLOW])
+        .then(|| "flow".to_owned());
+    let pumps = (0..PUMPS).flat_map(move |pump| {
+        let power_kw = values[kw(pump)];
+        let is_power =
+            power_kw < -plant.zero_kw || power_kw > POWER_SHARE_MAX * plant.rated_kw[pump];
+        let is_counter = counter_impossible(values, pump);
+        let told = |what: &str| format!("{} {what}", pump_name(pump));
+        let power = is_power.then(|| told("power"));
+        power
+            .into_iter()
+            .chain(is_counter.then(|| told("RHR and RMIN")))
+    });
+    level.into_iter().chain(flow).chain(pumps)
+}
+
+fn counter_impossible(values: &Values, pump: usize) -> bool {
+    let (hours, min) = (values[runtime_h(pump)], values[runtime_min(pump)]);
+    hours < 0.0 || !(min.is_nan() || (0.0..60.0).contains(&min))
 }
 
 /// The longest stretch of minutes in which water flows and a value stays exactly as it is.
@@ -219,9 +249,9 @@ fn reset(minutes: &[DayMinute], date: &str) -> Option<i64> {
 
 /// What a pump's counter of running hours has counted more than there are minutes with power.
 fn runtime_diff(plant: &Plant, minutes: &[DayMinute], pump: usize) -> Option<i64> {
-    let counter = |minute: &DayMinute| {
-        let values = &minute.values;
-        60.0 * values[runtime_h(pump)] + values[runtime_min(pump)]
+    let counter = |minute: &DayMinute| match counter_impossible(&minute.values, pump) {
+        true => f64::NAN,
+        false => 60.0 * minute.values[runtime_h(pump)] + minute.values[runtime_min(pump)],
     };
     let (mut counted, mut powered, mut compared) = (0.0, 0, 0);
     for pair in minutes.windows(2) {
@@ -256,9 +286,14 @@ fn findings(
         found.push(missing_values(minutes));
     }
     if day.impossible_min >= IMPOSSIBLE_MIN {
+        let of = minutes
+            .iter()
+            .flat_map(|minute| impossible(plant, &minute.values));
+        let of: Vec<String> = of.collect::<BTreeSet<_>>().into_iter().collect();
         found.push(format!(
-            "for {} min level or flow was outside what its sensor can mean",
-            day.impossible_min
+            "for {} min values were outside what their instruments can mean: {}",
+            day.impossible_min,
+            of.join(", ")
         ));
     }
     for (what, frozen_min) in [

@@ -75,7 +75,7 @@ fn a_good_day_has_good_figures_and_no_finding() {
 #[test]
 fn each_instrument_that_is_spoilt_is_found_and_no_other() {
     type Spoil = fn(&mut Vec<DayMinute>);
-    let cases: [(&str, Option<f64>, Spoil); 12] = [
+    let cases: [(&str, Option<f64>, Spoil); 14] = [
         ("60 of 1440 minutes have no row", None, |day| {
             drop(day.drain(300..360))
         }),
@@ -84,10 +84,24 @@ fn each_instrument_that_is_spoilt_is_found_and_no_other() {
                 .iter_mut()
                 .for_each(|it| it.values[LEVEL] = f64::NAN);
         }),
-        ("for 9 min level or flow was outside", None, |day| {
+        (
+            "for 9 min values were outside what their instruments can mean: ",
+            None,
+            |day| {
+                day[100..109]
+                    .iter_mut()
+                    .for_each(|it| it.values[FLOW] = 1e9);
+            },
+        ),
+        ("instruments can mean: P3 power", None, |day| {
             day[100..109]
                 .iter_mut()
-                .for_each(|it| it.values[FLOW] = 1e9);
+                .for_each(|it| it.values[kw(2)] = -5.0);
+        }),
+        ("instruments can mean: P4 RHR and RMIN", None, |day| {
+            day[100..109]
+                .iter_mut()
+                .for_each(|it| it.values[runtime_min(3)] = 75.0);
         }),
         ("the level stood still for", None, |day| {
             let level = day[600].values[LEVEL];
