@@ -15,7 +15,7 @@ use rustix::{
 
 use super::{
     lock::folder_of,
-    retention::{Budget, Settled, Used, settled},
+    retention::{Budget, Kept, Settled, Used, settled},
 };
 
 /// The reserve is made when the disk has room for it so many times over: it must not be what fills the disk.
@@ -159,8 +159,7 @@ impl Outlook {
 
     /// Whether the store or its disk is beyond the budget, so that minutes go or should.
     pub fn is_beyond(&self, budget: &Budget) -> bool {
-        let is_too_large = |most| self.store_bytes > most;
-        budget.store_bytes.is_some_and(is_too_large) || self.used.pct() > budget.disk_used_max_pct
+        budget.looked_at(self.store_bytes, self.used) != Some(Kept::Everything)
     }
 }
 

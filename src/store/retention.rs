@@ -108,7 +108,7 @@ impl Used {
 impl Budget {
     /// Whether a store of so many bytes on such a disk is beyond it; what is so: [`Kept::Everything`] when it is not, `None` when
     /// minutes have to go. Where others fill the disk by more than the store takes, it would not help if they all went.
-    fn looked_at(&self, store_bytes: u64, used: Used) -> Option<Kept> {
+    pub(super) fn looked_at(&self, store_bytes: u64, used: Used) -> Option<Kept> {
         if self.store_bytes.is_some_and(|most| store_bytes > most) {
             return None;
         }

@@ -196,24 +196,23 @@ impl Look {
     /// How many alerts are open by severity, those that operators have put away apart.
     pub fn open_counts(&self) -> anyhow::Result<Value> {
         let mut counts = json!({ "CRITICAL": 0, "HIGH": 0, "WARNING": 0, "INFO": 0, "held": 0, "unacknowledged": 0 });
-        let mut statement = self.connection.prepare_cached(
-            "SELECT l.severity, EXISTS (SELECT 1 FROM alert_holds h WHERE h.rule = l.rule AND h.pump = coalesce(l.pump, '')), \
-             a.alert_id IS NULL FROM alerts_log l LEFT JOIN alert_acks a ON a.alert_id = l.id WHERE l.resolved = 0",
-        )?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let (held, unacknowledged): (bool, bool) = (row.get(1)?, row.get(2)?);
-            let severity = row.get_ref(0)?.as_str()?;
-            let count = |key: &str| counts[key].as_i64().unwrap_or(0) + 1;
-            if held {
-                counts["held"] = count("held").into();
+        for AlarmCount {
+            severity,
+            state,
+            open,
+        } in self.alarms_by_state()?
+        {
+            let mut add = |key: &str| {
+                counts[key] = (counts[key].as_i64().unwrap_or(0) + open).into();
+            };
+            if !matches!(state.as_str(), "acknowledged" | "unacknowledged") {
+                add("held");
                 continue;
             }
-            let (of_severity, of_unacknowledged) = (count(severity), count("unacknowledged"));
-            counts[severity] = of_severity.into();
+            add(&severity);
             // INFO is for the record: nobody acknowledges it.
-            if unacknowledged && severity != "INFO" {
-                counts["unacknowledged"] = of_unacknowledged.into();
+            if state == "unacknowledged" && severity != "INFO" {
+                add("unacknowledged");
             }
         }
         Ok(counts)
