@@ -30,7 +30,7 @@ use crate::{
     publish,
     store::{
         Store,
-        backups::{self, Healed, Lost},
+        backups::{self, Action, Healed, Lost},
         calls::CallPlan,
         reserve::Reserve,
         writer::{Handle, Writer},
@@ -327,6 +327,16 @@ fn heal_store(config: &Config, clock: Clock) -> anyhow::Result<()> {
         forecasts,
         plans,
     } = lost;
+    for action in actions.iter().flatten() {
+        let Action {
+            timestamp,
+            operator,
+            action,
+            alert,
+        } = action;
+        log::warn!(timestamp, operator, action, alert; "lost with the damaged store: what an operator did");
+    }
+    let actions = actions.map(|actions| actions.len() as i64);
     let told = |count: Option<i64>| count.map_or_else(|| "unknown".into(), |it| it.to_string());
     log::warn!(operator_actions = told(actions), polled_rows = told(polled_rows), forecasts = told(forecasts), plans = told(plans); "what the damaged store had beyond that");
     Ok(())

@@ -6,7 +6,11 @@ use std::time::Duration;
 use crate::{
     clock::Clock,
     logging::causes,
-    store::{troubles::Part, writer::Handle},
+    store::{
+        backups::{damage, is_damage},
+        troubles::Part,
+        writer::Handle,
+    },
 };
 
 /// A pause before the next attempt, between half of the given seconds and all of them: boxes that lost a server together do not
@@ -84,6 +88,11 @@ impl Attempts {
         self.failures += 1;
         let cause = causes(error);
         let noted = Noted::Cause(cause.clone());
+        if is_damage(error) {
+            let handle = self.handle.clone();
+            let error = damage(error);
+            let _ = tokio::task::spawn_blocking(move || handle.report(&error)).await;
+        }
         if self.noted != noted {
             let (part, cause, now_s) = (self.part, cause.clone(), self.clock.now_s());
             let noting = self

@@ -4,22 +4,29 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::store::writer::Handle;
+
 /// Between two steps when nothing was committed.
 const LOOK: Duration = Duration::from_secs(5);
 
 /// Does `step` after each commit and every few seconds until the daemon stops. A step that fails is done again after a while; the
-/// first failure in a row is told of under the name `what`.
+/// first failure in a row is told of under the name `what`, and whoever `handle` belongs to hears of a damaged store.
 pub async fn steps<W: Send + 'static>(
     mut work: W,
     what: &'static str,
+    handle: Handle,
     step: fn(&mut W) -> anyhow::Result<()>,
     mut committed: watch::Receiver<u64>,
     mut stopping: watch::Receiver<bool>,
 ) {
     let mut failing = false;
     loop {
+        let handle = handle.clone();
         let stepping = tokio::task::spawn_blocking(move || {
             let done = step(&mut work);
+            if let Err(error) = &done {
+                handle.report(error);
+            }
             (work, done)
         });
         let done;

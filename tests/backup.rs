@@ -8,8 +8,17 @@ use std::{
     path::PathBuf,
 };
 
-use common::station::{Folder, tables};
+use common::{
+    http::Client,
+    ports::free_port,
+    station::{Folder, tables},
+    waiting::until,
+};
 use rusqlite::Connection;
+use serde_json::json;
+
+/// Bytes in a page of a store.
+const PAGE_BYTES: u64 = 4096;
 
 /// A folder of two simulated days, of which a backup was made after the first while the daemon ran.
 fn station(name: &str) -> (Folder, PathBuf) {
@@ -42,7 +51,7 @@ fn exports(folder: &Folder) -> Vec<PathBuf> {
     files
 }
 
-/// Writes over the middle of a store, all of which is in its file.
+/// Writes over the beginnings of pages in the middle of a store, all of which is in its file.
 fn damage(path: &PathBuf) {
     let store = Connection::open(path).expect("a store");
     store
@@ -51,8 +60,9 @@ fn damage(path: &PathBuf) {
     drop(store);
     let file = OpenOptions::new().write(true).open(path).expect("a file");
     let bytes = file.metadata().expect("its size").len();
-    for at in (bytes / 4..bytes / 2).step_by(2048) {
-        file.write_all_at(&[0xA5; 1024], at).expect("written");
+    for page in bytes / 4 / PAGE_BYTES..bytes / 2 / PAGE_BYTES {
+        file.write_all_at(&[0xA5; 1024], page * PAGE_BYTES)
+            .expect("written");
     }
 }
 
@@ -129,6 +139,87 @@ fn a_store_that_is_damaged_at_work_ends_the_daemon_and_is_mended_by_the_next_sta
     folder.wait_until_read();
     assert_eq!(daemon.terminate(), Some(0));
     assert_eq!(mended, tables(&folder.store()));
+}
+
+#[test]
+fn a_page_that_meets_the_damage_ends_the_daemon_and_what_was_lost_is_listed() {
+    let (folder, _) = station("listed");
+    let port = free_port();
+    folder.configure(&format!("[web]\nlisten = \"127.0.0.1:{port}\"\n"));
+    let mut daemon = folder.run();
+    let mut client = Client::new(port).wait();
+    client.take_token();
+    let open = "/api/v1/alerts?state=unacknowledged";
+    let alert = until("an alert is open", || {
+        let alerts = client.get(open).json();
+        Some(alerts["alerts"][0]["event_id"].as_str()?.to_owned())
+    });
+    let path = format!("/api/v1/alerts/{alert}/ack");
+    let acked = client.post(&path, &json!({ "user": "olaf" }));
+    assert_eq!(acked.status, 200, "{}", acked.body);
+    // As if the PLC had been asked for the newest minute.
+    let store = Connection::open(folder.store()).expect("the store");
+    store
+        .execute(
+            "UPDATE readings_wide SET source = 'modbus' WHERE ts = (SELECT max(ts) FROM readings_wide)",
+            [],
+        )
+        .expect("written");
+    drop(store);
+
+    damage(&folder.store());
+    let (from, until_s) = (1_740_787_200, 1_740_787_200 + 2 * 86_400);
+    let page = format!("/api/v1/series?from={from}&until={until_s}&columns=hlt_pct,p1_kwh");
+    assert_eq!(client.get(&page).status, 500);
+    assert_eq!(daemon.wait(), Some(1), "{}", daemon.log());
+    assert!(
+        daemon
+            .log()
+            .contains("the store is damaged; the next start mends it")
+    );
+
+    let mut daemon = folder.run();
+    daemon.wait_for_log("what the damaged store had beyond that");
+    let log = daemon.log();
+    for told in [
+        "lost with the damaged store: what an operator did",
+        "operator=olaf",
+        &format!("alert={alert}"),
+        "operator_actions=1",
+        "polled_rows=1",
+    ] {
+        assert!(log.contains(told), "{told}: {log}");
+    }
+    folder.wait_until_read();
+    assert_eq!(daemon.terminate(), Some(0));
+}
+
+/// SQLite's quick check goes past this one: every page is sound by itself.
+#[test]
+fn an_index_that_lacks_a_row_is_damage() {
+    let (folder, _) = station("index");
+    let whole = tables(&folder.store());
+    let store = Connection::open(folder.store()).expect("the store");
+    let (name, table): (String, String) = store
+        .query_row(
+            "SELECT name, tbl_name FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'alert_journal' AND sql IS NOT NULL",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .expect("an index");
+    assert_eq!(table, "alert_journal");
+    store
+        .execute_batch(&format!(
+            "PRAGMA writable_schema = ON;
+             UPDATE sqlite_schema SET sql = 'CREATE INDEX {name} ON alert_journal (id) WHERE id > 0' WHERE name = '{name}';"
+        ))
+        .expect("the index is another");
+    drop(store);
+    let mut daemon = folder.run();
+    daemon.wait_for_log("the newest good backup is in its place");
+    folder.wait_until_read();
+    assert_eq!(daemon.terminate(), Some(0));
+    assert_eq!(tables(&folder.store()), whole);
 }
 
 #[test]

@@ -82,7 +82,8 @@ impl Forecaster {
         let (committed, stopping) = (self.committed.clone(), self.stopping.clone());
         let state = State::new(self.models.clone(), Calendar::new(self.plant.zone.clone()));
         let step = |(worker, state): &mut (Self, State)| worker.step(state);
-        steps((self, state), "forecast", step, committed, stopping).await;
+        let handle = self.handle.clone();
+        steps((self, state), "forecast", handle, step, committed, stopping).await;
     }
 
     fn step(&mut self, state: &mut State) -> anyhow::Result<()> {

@@ -63,7 +63,8 @@ impl Judge {
             lags_s: Vec::new(),
         };
         let step = |(judge, state): &mut (Self, State)| judge.step(state);
-        steps((self, state), "quality", step, committed, stopping).await;
+        let handle = self.handle.clone();
+        steps((self, state), "quality", handle, step, committed, stopping).await;
     }
 
     fn step(&mut self, state: &mut State) -> anyhow::Result<()> {

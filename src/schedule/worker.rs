@@ -260,7 +260,8 @@ impl Planner {
         let (committed, stopping) = (self.committed.clone(), self.stopping.clone());
         let state = State::default();
         let step = |(worker, state): &mut (Self, State)| worker.step(state);
-        steps((self, state), "plan", step, committed, stopping).await;
+        let handle = self.handle.clone();
+        steps((self, state), "plan", handle, step, committed, stopping).await;
     }
 
     fn step(&mut self, state: &mut State) -> anyhow::Result<()> {

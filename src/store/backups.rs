@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context, bail, ensure};
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, ffi};
 use serde::Serialize;
 
 use super::{
@@ -46,14 +46,27 @@ pub struct Sound {
 /// What a damaged store had that no export can give again. `None`: it cannot be read any more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Lost {
-    /// What operators did to alarms.
-    pub actions: Option<i64>,
+    /// What operators did to alarms, in order.
+    pub actions: Option<Vec<Action>>,
     /// Minutes polled from the PLC.
     pub polled_rows: Option<i64>,
     /// Forecasts made.
     pub forecasts: Option<i64>,
     /// Schedules advised.
     pub plans: Option<i64>,
+}
+
+/// What an operator did to an alarm.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Action {
+    /// The minute it is about, on the plant's wall clock.
+    pub timestamp: String,
+    /// Who.
+    pub operator: String,
+    /// What: `ack`, `shelve` and so on.
+    pub action: String,
+    /// The occurrence.
+    pub alert: String,
 }
 
 /// A store that was damaged and is usable again.
@@ -180,7 +193,7 @@ pub fn verify(path: &Path) -> anyhow::Result<Sound> {
         "{} was made by a newer pumphouse",
         path.display()
     );
-    if let Some(damage) = check(&connection, "integrity_check").with_context(not_sound)? {
+    if let Some(damage) = check(&connection).with_context(not_sound)? {
         bail!("{}: {damage}", not_sound());
     }
     let (rows, newest_row) = connection.query_row(
@@ -222,15 +235,19 @@ fn replace(
     }
     let aside = beside(&format!(".{why}-{}", stamp(now_s)?));
     let had_store = store.exists();
-    // The log goes first: left beside another store, it would be taken for that one's.
+    // The log goes first: left beside another store, it would be taken for that one's. Where another store comes, the old one keeps
+    // its name until then, so that after a power cut in between the next start finds it and begins again.
     for ending in ["-wal", "-shm", ""] {
         let (from, to) = (
             beside(ending),
             PathBuf::from(format!("{}{ending}", aside.display())),
         );
         if from.exists() {
-            fs::rename(&from, &to)
-                .with_context(|| format!("cannot set {} aside", from.display()))?;
+            let is_replaced = ending.is_empty() && by.is_some();
+            if !is_replaced || fs::hard_link(&from, &to).is_err() {
+                fs::rename(&from, &to)
+                    .with_context(|| format!("cannot set {} aside", from.display()))?;
+            }
         }
     }
     if by.is_some() {
@@ -278,16 +295,16 @@ fn damage_of(store: &Path) -> anyhow::Result<Option<String>> {
     }
     let looked = Connection::open(store)
         .map_err(anyhow::Error::from)
-        .and_then(|connection| check(&connection, "quick_check"));
+        .and_then(|connection| check(&connection));
     match looked {
         Err(error) if is_damage(&error) => Ok(Some(format!("{error:#}"))),
         looked => looked.with_context(|| format!("cannot check the store {}", store.display())),
     }
 }
 
-/// The first thing that one of SQLite's checks finds wrong.
-fn check(connection: &Connection, how: &str) -> anyhow::Result<Option<String>> {
-    let found: String = connection.query_row(&format!("PRAGMA {how}(1)"), [], |row| row.get(0))?;
+/// The first thing that SQLite finds wrong with a store, its indexes held against its tables.
+fn check(connection: &Connection) -> anyhow::Result<Option<String>> {
+    let found: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
     Ok((found != "ok").then_some(found))
 }
 
@@ -304,26 +321,54 @@ pub fn is_damage(error: &anyhow::Error) -> bool {
     })
 }
 
+/// The same damage, to be told of a second time.
+pub fn damage(error: &anyhow::Error) -> anyhow::Error {
+    let code = ffi::Error::new(ffi::SQLITE_CORRUPT);
+    rusqlite::Error::SqliteFailure(code, Some(format!("{error:#}"))).into()
+}
+
 /// What a damaged store shows beyond a backup that is in no export.
 fn lost(aside: &Path, backup: Option<&Path>) -> Lost {
-    let (damaged, sound) = (open_read_only(aside), backup.map(open_read_only));
-    // Rows are only ever added to these, in the order of time.
-    let beyond = |rows: &str, ts: &str| {
-        let ask = |connection: &Connection, what: &str, after: i64| -> rusqlite::Result<i64> {
-            let sql = format!("SELECT {what} FROM {rows} AND {ts} > ?");
-            connection.query_row(&sql, [after], |row| row.get(0))
+    let damaged = open_read_only(aside).ok();
+    // Rows are only ever added to these, in the order of time. What lies before is not looked at: the damage may be there.
+    let newest = |table: &str, key: &str| -> Option<i64> {
+        let Some(backup) = backup else {
+            return Some(0);
         };
-        let newest = match &sound {
-            Some(sound) => ask(sound.as_ref().ok()?, &format!("coalesce(max({ts}), 0)"), 0).ok()?,
-            None => 0,
-        };
-        ask(damaged.as_ref().ok()?, "count(*)", newest).ok()
+        let sql = format!("SELECT coalesce(max({key}), 0) FROM {table}");
+        let connection = open_read_only(backup).ok()?;
+        connection.query_row(&sql, [], |row| row.get(0)).ok()
+    };
+    let beyond = |table: &str, which: &str| -> Option<i64> {
+        let sql = format!("SELECT count(*) FROM {table} WHERE ts > ? AND {which}");
+        let connection = damaged.as_ref()?;
+        connection
+            .query_row(&sql, [newest(table, "ts")?], |row| row.get(0))
+            .ok()
+    };
+    let actions = || -> Option<Vec<Action>> {
+        let mut statement = damaged
+            .as_ref()?
+            .prepare(
+                "SELECT timestamp, operator, action, alert FROM alert_journal \
+                 WHERE id > ? AND operator IS NOT NULL ORDER BY id",
+            )
+            .ok()?;
+        let actions = statement.query_map([newest("alert_journal", "id")?], |row| {
+            Ok(Action {
+                timestamp: row.get(0)?,
+                operator: row.get(1)?,
+                action: row.get(2)?,
+                alert: row.get(3)?,
+            })
+        });
+        actions.ok()?.collect::<rusqlite::Result<_>>().ok()
     };
     Lost {
-        actions: beyond("alert_journal WHERE operator IS NOT NULL", "id"),
-        polled_rows: beyond("readings_wide WHERE source <> 'historian'", "ts"),
-        forecasts: beyond("predictions WHERE 1", "ts"),
-        plans: beyond("optimization_runs WHERE 1", "ts"),
+        actions: actions(),
+        polled_rows: beyond("readings_wide", "source <> 'historian'"),
+        forecasts: beyond("predictions", "1"),
+        plans: beyond("optimization_runs", "1"),
     }
 }
 

@@ -9,7 +9,10 @@ use anyhow::{Context, anyhow};
 
 use tokio::sync::watch;
 
-use super::{Step, Store};
+use super::{
+    Step, Store,
+    backups::{damage, is_damage},
+};
 use crate::measured::STEP;
 
 /// Steps that may wait: enough to keep both threads busy, few enough to keep memory flat.
@@ -118,7 +121,13 @@ impl Handle {
                 store.is_sound(),
                 "the store cannot be written at the moment"
             );
-            let done = store.within_savepoint(call)?;
+            let done = store.within_savepoint(call);
+            if let Err(error) = &done
+                && is_damage(error)
+            {
+                store.failure = Some(damage(error));
+            }
+            let done = done?;
             store.attempt_commit();
             match &store.failure {
                 // The pipeline will hear of it, too: its steps were in the same transaction.
@@ -135,6 +144,21 @@ impl Handle {
     ) -> anyhow::Result<T> {
         let handle = self.clone();
         tokio::task::spawn_blocking(move || handle.transact(call)).await?
+    }
+
+    /// Tells of an error that a reader met. Where it says that the store is damaged, the pipeline's next commit fails for it, and
+    /// with that the daemon ends, to be mended by its next start. It blocks until the writer gets to it.
+    pub fn report(&self, error: &anyhow::Error) {
+        if is_damage(error) {
+            let damage = damage(error);
+            let reporting = self::call(&self.jobs, |store| {
+                store.failure.get_or_insert(damage);
+                Ok(())
+            });
+            if let Err(error) = reporting {
+                log::debug!(cause = format!("{error:#}"); "cannot tell of the damage");
+            }
+        }
     }
 }
 

@@ -125,7 +125,7 @@ impl Web {
             self.clock,
         )
         .await?;
-        let looks = Looks::new(&self.config);
+        let looks = Looks::new(&self.config, self.handle.clone());
         let (told, live) = watch::channel(Arc::from("null"));
         let shared = Arc::new(Shared {
             config: self.config.clone(),
@@ -217,15 +217,17 @@ fn router(shared: Arc<Shared>) -> Router {
 struct Looks {
     store: PathBuf,
     zone: TimeZone,
+    handle: Handle,
     idle: Arc<Mutex<Vec<Look>>>,
     turns: Semaphore,
 }
 
 impl Looks {
-    fn new(config: &Config) -> Self {
+    fn new(config: &Config, handle: Handle) -> Self {
         Self {
             store: config.store.clone(),
             zone: config.plant.zone.clone(),
+            handle,
             idle: Arc::default(),
             turns: Semaphore::new(QUERIES_MAX),
         }
@@ -238,6 +240,7 @@ impl Looks {
     ) -> anyhow::Result<T> {
         let _turn = self.turns.acquire().await?;
         let (store, zone, idle) = (self.store.clone(), self.zone.clone(), self.idle.clone());
+        let handle = self.handle.clone();
         tokio::task::spawn_blocking(move || {
             let taken = idle
                 .lock()
@@ -248,10 +251,12 @@ impl Looks {
                 None => Look::open(&store, zone)?,
             };
             let answer = ask(&mut look);
-            if answer.is_ok() {
-                idle.lock()
+            match &answer {
+                Ok(_) => idle
+                    .lock()
                     .unwrap_or_else(|broken| broken.into_inner())
-                    .push(look);
+                    .push(look),
+                Err(error) => handle.report(error),
             }
             answer
         })
