@@ -10,8 +10,10 @@ use std::{
 };
 
 use common::{
+    disk::Disk,
     expected::open,
     gateway::Gateway,
+    mounting::not_tried,
     postgres::Postgres,
     station::Daemon,
     tables::{Tables, assert_same},
@@ -34,6 +36,9 @@ use pumphouse::{
 use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
 
+/// A small disk, and what is still free on it when somebody else has filled it a bit too much.
+const DISK_BYTES: u64 = 128 << 20;
+const LEFT_BYTES: u64 = DISK_BYTES / 20 - (1 << 19);
 const START: Date = date(2025, 1, 6);
 /// Some days more than what always stays.
 const DAYS: u32 = (KEPT_MIN / DAY_MIN) as u32 + 6;
@@ -92,6 +97,18 @@ impl Place {
                 }
             }
         }
+    }
+
+    /// Waits for all minutes of the first days; the clocks go forward once on the way.
+    fn wait_until_read(&self, days: u32) {
+        let given = i64::from(days) * DAY_MIN - 60;
+        until("all is read", || {
+            let store = &self.config.store;
+            let store =
+                Connection::open_with_flags(store, OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
+            let rows = store.query_row("SELECT count(*) FROM readings_wide", [], |row| row.get(0));
+            rows.is_ok_and(|rows: i64| rows == given).then_some(())
+        });
     }
 
     fn number(&self, sql: &str) -> i64 {
@@ -240,6 +257,19 @@ fn the_central_office_keeps_what_goes_here() {
     let rows = there();
     daemon.terminate();
 
+    let dead_letter = |sql: &str| {
+        let store = Connection::open(&place.config.store).expect("the store");
+        store.execute(sql, []).expect("written");
+    };
+    dead_letter(
+        "INSERT INTO central_refused SELECT 'readings_wide', '{}', min(ts), '{}', 'a reason', 0 FROM readings_wide",
+    );
+    assert_eq!(
+        place.purge(true),
+        (0, Kept::Unsent),
+        "a refused minute is here alone"
+    );
+    dead_letter("DELETE FROM central_refused");
     let (gone, kept) = place.purge(true);
     assert_eq!(kept, Kept::Newest);
     assert!(gone > 0);
@@ -279,14 +309,7 @@ fn a_daemon_keeps_the_budget_that_a_reload_brings_and_goes_on_reading() {
     let place = Place::new(files, "");
     let (config, log) = (place.path("pumphouse.toml"), place.path("daemon.log"));
     let mut daemon = Daemon::start(&config, &log, &[]);
-    // The clocks go forward once on the way.
-    let given = i64::from(DAYS - 1) * DAY_MIN - 60;
-    until("all is read", || {
-        let store = &place.config.store;
-        let store = Connection::open_with_flags(store, OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
-        let rows = store.query_row("SELECT count(*) FROM readings_wide", [], |row| row.get(0));
-        rows.is_ok_and(|rows: i64| rows == given).then_some(())
-    });
+    place.wait_until_read(DAYS - 1);
     let oldest = "SELECT min(ts) FROM readings_wide";
     let (began, days) = (place.number(oldest), "SELECT count(*) FROM daily_summary");
     let judged = place.number(days);
@@ -314,6 +337,60 @@ fn a_daemon_keeps_the_budget_that_a_reload_brings_and_goes_on_reading() {
     assert_eq!(daemon.terminate(), Some(0));
     assert_eq!(
         open(&place.config.store).query_row("PRAGMA integrity_check", [], |row| row.get(0)),
+        Ok("ok".to_owned())
+    );
+}
+
+#[test]
+fn a_disk_that_others_fill_gets_room_from_the_oldest_minutes_and_no_more_than_it_needs() {
+    let (disk, is_mounted) = Disk::new(DISK_BYTES);
+    if !is_mounted {
+        return not_tried("a disk at 95 %", "no tmpfs can be mounted without root");
+    }
+    let days = DAYS + 6;
+    let files = tape::tape(5, START, days, pumphouse::simulate::FaultScript::default());
+    let mut place = Place::new(&files, "");
+    let (config, log) = (place.path("pumphouse.toml"), place.path("daemon.log"));
+    let store = disk.path().join("out.db");
+    let text = fs::read_to_string(&config).expect("the config");
+    let there = format!("path = {store:?}\nreserve_mb = 1\n");
+    fs::write(&config, text.replace("path = \"out.db\"\n", &there)).expect("written");
+    place.config = Config::load(&config).expect("a config");
+    let mut daemon = Daemon::start(&config, &log, &[]);
+    place.wait_until_read(days);
+    assert_eq!(daemon.terminate(), Some(0));
+    let mut daemon = Daemon::start(&config, &log, &[]);
+    let used_pct = || {
+        let report = common::binary::run(
+            place.folder.path(),
+            &["status", "--json", "--config", "pumphouse.toml"],
+        );
+        let report: serde_json::Value = serde_json::from_slice(&report.stdout).expect("JSON");
+        report["disk_used_pct"].as_f64().expect("a share")
+    };
+    assert!(used_pct() < 90.0);
+    let gone = "the oldest raw minutes are gone, to keep the disk's budget";
+    assert!(!daemon.log().contains(gone));
+
+    // Once more when its start has made room: it brings the log of the last one into the store.
+    until(gone, || {
+        let is_gone = daemon.log().contains(gone);
+        if !is_gone && used_pct() <= 95.0 {
+            disk.fill_but(LEFT_BYTES);
+        }
+        is_gone.then_some(())
+    });
+    until("the disk is within its budget", || {
+        (used_pct() <= 95.0).then_some(())
+    });
+    let gone = place.number("SELECT purged_rows FROM retention");
+    assert!(
+        (DAY_MIN..=9 * DAY_MIN).contains(&gone),
+        "{gone} minutes went, of the twelve days that may"
+    );
+    assert_eq!(daemon.terminate(), Some(0));
+    assert_eq!(
+        open(&store).query_row("PRAGMA integrity_check", [], |row| row.get(0)),
         Ok("ok".to_owned())
     );
 }

@@ -299,7 +299,9 @@ impl PlantLoop {
         self.pipeline.commit()?;
         ALARM.gets_on();
         self.polled.clear();
-        if self.disk_checked.elapsed() >= DISK_LOOK {
+        // A day of minutes went: there may be more of them, as after a reload with a smaller budget.
+        let is_purging = matches!(self.kept, Kept::Purged(_));
+        if is_purging || self.disk_checked.elapsed() >= DISK_LOOK {
             self.disk_checked = Instant::now();
             self.keep_disk()?;
         }

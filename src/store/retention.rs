@@ -1,7 +1,7 @@
 //! How long raw minutes stay: for as long as the disk's budget allows. Beyond it the oldest go, a day at a time; alerts, sessions,
 //! hours, days, forecasts and plans that were made of them stay for ever.
 //!
-//! *Invariants.* No minute goes that the central office has yet to take, and none of the newest [`KEPT_MIN`]. What stays begins at
+//! *Invariants.* No minute goes that the central office has yet to take or has refused, and none of the newest [`KEPT_MIN`]. What stays begins at
 //! a checkpoint, so that every minute of it can be derived once more. A minute from before that is not taken in again: with its
 //! neighbours gone it would be derived otherwise than it was.
 
@@ -140,10 +140,15 @@ impl Store {
         drop(pages);
         drop(vacuum);
         self.commit()?;
-        // The file shrinks only by this. It waits for nobody: where somebody still reads, the next one does it.
-        self.connection
-            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
+        self.give_back()?;
         Ok(kept)
+    }
+
+    /// Gives room back to the disk: the file shrinks only by this. It waits for nobody, and where somebody still reads, the next
+    /// look does it.
+    fn give_back(&self) -> rusqlite::Result<()> {
+        self.connection
+            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
     }
 
     fn look_at(&self, budget: &Budget) -> anyhow::Result<Option<Kept>> {
@@ -158,7 +163,10 @@ impl Store {
         let mut used = Used::of(path)?;
         // What has gone already, and the file gives back when nobody reads any more.
         let given_back = path.metadata()?.len() as f64 - (pages * page_bytes) as f64;
-        used.bytes -= given_back.max(0.0);
+        if given_back > 0.0 {
+            used.bytes -= given_back;
+            self.give_back()?;
+        }
         Ok(budget.looked_at(store_bytes as u64, used))
     }
 
@@ -182,8 +190,9 @@ impl Store {
         if has_office {
             self.changes.flush(&self.connection)?;
             let is_unsent: bool = self.connection.query_row(
-                "SELECT EXISTS (SELECT 1 FROM changes WHERE tbl = ? AND first < ? \
-                 AND seq > (SELECT acked FROM central_sync))",
+                "SELECT EXISTS (SELECT 1 FROM changes WHERE tbl = ?1 AND first < ?2 \
+                 AND seq > (SELECT acked FROM central_sync)) \
+                 OR EXISTS (SELECT 1 FROM central_refused WHERE tbl = ?1 AND range_key < ?2)",
                 params![Synced::Readings.name(), end],
                 |row| row.get(0),
             )?;
