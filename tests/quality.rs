@@ -14,12 +14,24 @@ fn report(folder: &Folder) -> Vec<Value> {
 }
 
 #[test]
-fn days_are_judged_and_judged_again_when_late_rows_come() {
+fn days_are_judged_and_judged_again_when_late_rows_or_values_come() {
     let folder = Folder::new("quality");
     folder.configure("");
     folder.simulate(4);
     let files = folder.files();
     let whole = fs::read(&files[1]).expect("a day");
+    // Of another day one tag comes late.
+    let other = fs::read_to_string(&files[2]).expect("a day");
+    let is_late = |line: &&str| line.split(',').nth(2) == Some("16");
+    let lines = |are_late: bool| -> String {
+        let header = other.lines().take(usize::from(are_late));
+        let chosen = other.lines().filter(|line| is_late(line) == are_late);
+        header
+            .chain(chosen)
+            .map(|line| format!("{line}\n"))
+            .collect()
+    };
+    fs::write(&files[2], lines(false)).expect("written");
     let half = whole.len() / 2;
     let half = half
         + whole[half..]
@@ -44,8 +56,12 @@ fn days_are_judged_and_judged_again_when_late_rows_come() {
     let (_, status) = folder.verb(&["status"]);
     assert!(status.contains("quality  2025-03-04: "), "{status}");
 
+    let values_pct = |report: &[Value]| report[2]["values_pct"].as_f64().expect("a share");
+    assert!(values_pct(&before) < 97.0, "{}", before[2]);
+
     daemon.terminate();
     fs::write(&files[1], &whole).expect("written");
+    folder.write("late.csv", lines(true).as_bytes());
     // The next look is in an hour, or at the next start.
     let mut daemon = folder.run();
     folder.wait_until_read();
@@ -57,4 +73,7 @@ fn days_are_judged_and_judged_again_when_late_rows_come() {
     });
     let kept = folder.query("SELECT count(*) FROM readings_wide WHERE date = '2025-03-02'");
     assert_eq!(rows.to_string(), kept);
+    let after = report(&folder);
+    assert_eq!(after[2]["rows"], before[2]["rows"]);
+    assert!(values_pct(&after) > 99.0, "{}", after[2]);
 }

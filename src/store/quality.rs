@@ -7,34 +7,48 @@ use crate::{
     calendar::{Calendar, Day, date_text},
     plant::Plant,
     quality::{Beside, DayMinute, DayQuality, judge},
-    tags::PUMPS,
+    tags::{COLUMNS, PUMPS, TAGS},
 };
 
 /// Days whose median says what is usual, and how many of them it takes.
 const USUAL_DAYS: i64 = 28;
 const USUAL_DAYS_MIN: usize = 7;
 
-/// Days of a range, oldest first, that have rows and either no verdict or one of fewer rows. Their least lag, if they have a
-/// verdict.
+/// Days of a range, oldest first, that have rows and either no verdict or one of fewer rows or values. Their least lag, if they
+/// have a verdict.
 pub fn unjudged(
     connection: &Connection,
     calendar: &mut Calendar,
     days: std::ops::Range<Day>,
 ) -> anyhow::Result<Vec<(Day, Option<i64>)>> {
+    let there = COLUMNS.map(|column| format!("count({column})")).join(" + ");
+    let rows_and_values =
+        format!("SELECT count(*), {there} FROM readings_wide WHERE ts >= ? AND ts < ?");
     let mut unjudged = Vec::new();
     for day in days {
         let minutes = calendar.minutes_of(day);
-        let rows: i64 = connection
-            .prepare_cached("SELECT count(*) FROM readings_wide WHERE ts >= ? AND ts < ?")?
-            .query_row([minutes.start * 60, minutes.end * 60], |row| row.get(0))?;
-        let verdict: Option<(i64, Option<i64>)> = connection
-            .prepare_cached("SELECT rows, arrival_lag_s FROM data_quality WHERE date = ?")?
-            .query_row([date_text(day)], |row| Ok((row.get(0)?, row.get(1)?)))
+        let (rows, values): (i64, i64) = connection
+            .prepare_cached(&rows_and_values)?
+            .query_row([minutes.start * 60, minutes.end * 60], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
+        let verdict: Option<(i64, f64, Option<i64>)> = connection
+            .prepare_cached(
+                "SELECT rows, rows * values_pct / 100, arrival_lag_s FROM data_quality WHERE date = ?",
+            )?
+            .query_row([date_text(day)], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })
             .optional()?;
         match verdict {
             None if rows > 0 => unjudged.push((day, None)),
             // Fewer are what was purged; the verdict of all of them stands.
-            Some((judged, lag_s)) if rows > judged => unjudged.push((day, lag_s)),
+            Some((judged, _, lag_s)) if rows > judged => unjudged.push((day, lag_s)),
+            Some((judged, of_27, lag_s))
+                if rows == judged && values > (of_27 * TAGS as f64).round() as i64 =>
+            {
+                unjudged.push((day, lag_s));
+            }
             _ => {}
         }
     }
