@@ -25,6 +25,8 @@ const PACKAGE_BYTES_MAX: u64 = 25_000_000;
 const MADE: &str = "PUMPHOUSE_PACKAGE";
 /// The password that the broker asks the station for.
 const PASSWORD: &str = "a-secret-of-the-broker";
+/// The releases that the package is for; the second has a systemd that knows Type=notify-reload.
+const RELEASES: [&str; 2] = ["bookworm", "trixie"];
 /// What a fresh Debian needs to boot and to take the package.
 const DEBIAN: &str = "systemd,systemd-sysv,dbus,libnss-systemd,adduser";
 /// The unit without its slower habits; nothing that binds it is touched.
@@ -50,30 +52,44 @@ mv /var/lib/pumphouse/intruder.tmp /var/lib/pumphouse/intruder
 
 /// A Debian in a folder.
 struct Debian {
+    release: &'static str,
     folder: TempDir,
     boot: Option<Child>,
 }
 
 impl Debian {
-    /// A minimal one of this machine's own release, from where this machine has its packages.
-    fn new() -> Self {
+    /// A minimal one of a release, from where this machine has its packages.
+    fn new(release: &'static str) -> Self {
         let folder = TempDir::with_prefix("pumphouse-debian-").expect("a folder");
+        let own = fs::read_to_string("/etc/os-release").expect("the machine's release");
+        let own = own
+            .lines()
+            .find_map(|line| line.strip_prefix("VERSION_CODENAME="))
+            .expect("a Debian");
+        let mut command = Command::new("mmdebstrap");
+        command
+            .args(["--quiet", "--variant=minbase"])
+            .arg(format!("--include={DEBIAN}"))
+            .arg(release)
+            .arg(folder.path().join("root"));
         let sources = [
             "/etc/apt/sources.list.d/debian.sources",
             "/etc/apt/sources.list",
         ];
-        let sources = sources.into_iter().find(|file| Path::new(file).exists());
-        let release = fs::read_to_string("/etc/os-release").expect("the machine's release");
-        let codename = release
-            .lines()
-            .find_map(|line| line.strip_prefix("VERSION_CODENAME="));
-        run(Command::new("mmdebstrap")
-            .args(["--quiet", "--variant=minbase"])
-            .arg(format!("--include={DEBIAN}"))
-            .arg(codename.expect("a Debian"))
-            .arg(folder.path().join("root"))
-            .args(sources));
-        Self { folder, boot: None }
+        if let Some(file) = sources.into_iter().find(|file| Path::new(file).exists()) {
+            let text = fs::read_to_string(file).expect("the machine's sources");
+            let sources = folder
+                .path()
+                .join(Path::new(file).file_name().expect("a name"));
+            fs::write(&sources, text.replace(own, release)).expect("written");
+            command.arg(sources);
+        }
+        run(&mut command);
+        Self {
+            release,
+            folder,
+            boot: None,
+        }
     }
 
     /// Where something lies, as this machine sees it.
@@ -283,15 +299,22 @@ fn a_box_lives_from_install_to_purge() {
         .args(["--fail-on", "error", "--allow-root"])
         .arg(&made));
 
+    for release in RELEASES {
+        println!("on Debian's {release}");
+        lives(release, &made);
+    }
+}
+
+fn lives(release: &'static str, made: &Path) {
     let mosquitto = Mosquitto::start_with(&Setup {
         user: Some(("case", PASSWORD)),
         ..Setup::default()
     });
     let panel = Panel::connect(mosquitto.port);
     let station = Folder::new("package");
-    let mut debian = Debian::new();
+    let mut debian = Debian::new(release);
     let config = config(&station, mosquitto.port);
-    fs::copy(&made, debian.path("/root/pumphouse.deb")).expect("copied");
+    fs::copy(made, debian.path("/root/pumphouse.deb")).expect("copied");
 
     let mut tape = station.tape_until(120, 8);
     installs_without_a_network(&mut debian, &station, &config);
@@ -308,7 +331,7 @@ fn a_box_lives_from_install_to_purge() {
     debian.wait_for_service("the rows of both boots", || debian.rows() == rows + 1);
     wait_for_alert(&panel, "B-01/P2", "resolved");
 
-    upgrades_and_goes_back(&debian, &made, &config);
+    upgrades_and_goes_back(&debian, made, &config);
     removes_and_purges(&debian);
     debian.shut_down();
 }
@@ -384,6 +407,11 @@ fn runs_under_its_restrictions(debian: &Debian, panel: &Panel, tape: &mut Tape<'
     debian.wait_for_service("rows", || debian.rows() == tape.rows() as i64);
     assert_eq!(debian.service("ActiveState"), "active");
     assert_eq!(debian.service("StatusText"), "watching the exports");
+    let expected = match debian.release {
+        "bookworm" => "notify",
+        _ => "notify-reload",
+    };
+    assert_eq!(debian.service("Type"), expected);
     let exposure = debian.sh("systemd-analyze security --no-pager pumphouse | tail -n 1");
     println!("{exposure}");
 
