@@ -5,7 +5,7 @@ mod common;
 use std::{
     fs::{self, OpenOptions},
     os::unix::fs::{FileExt, MetadataExt},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use common::{
@@ -18,7 +18,7 @@ use rusqlite::Connection;
 use serde_json::json;
 
 /// Bytes in a page of a store.
-const PAGE_BYTES: u64 = 4096;
+const PAGE_BYTES: u64 = 2048;
 
 /// A folder of two simulated days, of which a backup was made after the first while the daemon ran.
 fn station(name: &str) -> (Folder, PathBuf) {
@@ -285,6 +285,93 @@ fn a_backup_is_put_back_and_taken_back_again() {
     let (restored, told) = folder.verb(&["restore"]);
     assert!(!restored && told.contains("is not sound"), "{told}");
     assert_eq!(tables(&folder.store()), whole);
+}
+
+/// A store with the schema of the version before, and all that another has and it has a place for.
+fn as_the_version_before(store: &Path, older: &Path) -> i64 {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite");
+    let mut steps: Vec<PathBuf> = fs::read_dir(folder)
+        .expect("the migrations")
+        .map(|entry| entry.expect("a file").path())
+        .collect();
+    steps.sort();
+    steps.pop();
+    let made = Connection::open(older).expect("a file");
+    for step in &steps {
+        let sql = fs::read_to_string(step).expect("a step");
+        made.execute_batch(&sql).expect("taken");
+    }
+    let id: i64 = Connection::open(store)
+        .and_then(|store| store.query_row("PRAGMA application_id", [], |row| row.get(0)))
+        .expect("its mark");
+    let version = steps.len() as i64;
+    made.execute_batch(&format!(
+        "PRAGMA application_id = {id}; PRAGMA user_version = {version}; ATTACH '{}' AS newer",
+        store.display()
+    ))
+    .expect("attached");
+    let list = |sql: &str| -> Vec<String> {
+        let mut statement = made.prepare(sql).expect("a query");
+        let rows = statement.query_map([], |row| row.get(0)).expect("rows");
+        rows.collect::<rusqlite::Result<_>>().expect("names")
+    };
+    for table in list(
+        "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+    ) {
+        let columns = list(&format!(
+            "SELECT name FROM pragma_table_info('{table}', 'main') \
+             WHERE name IN (SELECT name FROM pragma_table_info('{table}', 'newer'))"
+        ))
+        .join(", ");
+        made.execute_batch(&format!(
+            "DELETE FROM main.{table}; INSERT INTO main.{table} ({columns}) SELECT {columns} FROM newer.{table}"
+        ))
+        .unwrap_or_else(|error| panic!("{table}: {error}"));
+    }
+    version
+}
+
+#[test]
+fn an_update_that_changes_the_schema_keeps_everything_and_there_is_a_way_back() {
+    let (folder, _) = station("update");
+    let whole = tables(&folder.store());
+    let older = folder.store().with_file_name("older.db");
+    let version = as_the_version_before(&folder.store(), &older);
+    let schema = || {
+        folder
+            .query("PRAGMA user_version")
+            .parse::<i64>()
+            .expect("a number")
+    };
+    fs::copy(&older, folder.store()).expect("copied");
+    assert_eq!((schema(), &tables(&folder.store())), (version, &whole));
+
+    let mut daemon = folder.run();
+    until("the schema is brought up to date", || {
+        (folder.try_query("PRAGMA user_version")? == (version + 1).to_string()).then_some(())
+    });
+    folder.write("more.csv", &fs::read(&exports(&folder)[1]).expect("a day"));
+    folder.wait_until_read();
+    assert_eq!(daemon.terminate(), Some(0));
+    assert_eq!(tables(&folder.store()), whole);
+
+    // To a program of the version before, this store is what one of the next is to ours.
+    let store = Connection::open(folder.store()).expect("the store");
+    let newer = version + 2;
+    store
+        .pragma_update(None, "user_version", newer)
+        .expect("written");
+    drop(store);
+    let mut daemon = folder.run();
+    assert_eq!(daemon.wait(), Some(78), "{}", daemon.log());
+    assert!(daemon.log().contains("was made by a newer pumphouse"));
+    assert_eq!((schema(), &tables(&folder.store())), (newer, &whole));
+    let (restored, told) = folder.verb(&["restore", older.to_str().expect("a name")]);
+    assert!(restored, "{told}");
+    let mut daemon = folder.run();
+    folder.wait_until_read();
+    assert_eq!(daemon.terminate(), Some(0));
+    assert_eq!((schema(), tables(&folder.store())), (version + 1, whole));
 }
 
 #[test]

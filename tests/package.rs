@@ -528,6 +528,7 @@ fn upgrades_and_goes_back(debian: &Debian, made: &Path, config: &str) {
     ] {
         fs::copy(&file, debian.path("/root/next.deb")).expect("copied");
         let before = debian.service("MainPID");
+        debian.sh("rm -rf /var/lib/pumphouse/backups");
         debian.sh(
             "DEBIAN_FRONTEND=noninteractive unshare --net dpkg -i --force-confold /root/next.deb",
         );
@@ -544,6 +545,7 @@ fn upgrades_and_goes_back(debian: &Debian, made: &Path, config: &str) {
         assert_eq!(kept, config);
         assert_eq!(debian.rows(), rows);
         debian.sh("pumphouse status --config /etc/pumphouse/pumphouse.toml");
+        debian.sh("ls /var/lib/pumphouse/backups/pumphouse-*.db");
     }
 }
 

@@ -1,6 +1,6 @@
 //! The command line: one file a verb.
 //!
-//! Exit codes: 0 fine; 1 failed at run time; 2 wrong usage; 78 bad config.
+//! Exit codes: 0 fine; 1 failed at run time; 2 wrong usage; 78 bad config, or a store of a newer version.
 
 mod alarms;
 mod ask;
@@ -38,7 +38,7 @@ use clap::{Parser, Subcommand};
 use crate::{
     config::{Config, Faults},
     logging::causes,
-    store::backups::is_damage,
+    store::{Newer, backups::is_damage},
 };
 
 /// Exit code for a bad config (`EX_CONFIG`): a restart would not help.
@@ -121,7 +121,7 @@ fn after_help() -> String {
          \x20 pumphouse check --config pumphouse.toml          what is wrong with a config\n\
          \x20 pumphouse ingest --config pumphouse.toml exports load what the historian has written so far\n\
          \x20 pumphouse run --config pumphouse.toml            the daemon\n\n\
-         Exit codes: 0 fine, 1 failed at run time, 2 wrong usage, 78 bad config."
+         Exit codes: 0 fine, 1 failed at run time, 2 wrong usage, 78 bad config, or a store of a newer version."
     )
 }
 
@@ -161,7 +161,8 @@ pub fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.is::<Faults>() => {
+        // Neither gets better by another start.
+        Err(error) if error.is::<Faults>() || error.is::<Newer>() => {
             eprintln!("pumphouse: {error}");
             ExitCode::from(EXIT_BAD_CONFIG)
         }

@@ -43,7 +43,7 @@ use std::{
     fs::{File, OpenOptions},
     io::ErrorKind,
     os::unix::fs::OpenOptionsExt,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 pub use readings::reading;
@@ -173,6 +173,22 @@ fn make_private(path: &Path) -> std::io::Result<()> {
     }
 }
 
+/// A store that an older program cannot use.
+#[derive(Debug)]
+pub struct Newer(PathBuf);
+
+impl std::fmt::Display for Newer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let path = self.0.display();
+        write!(
+            f,
+            "{path} was made by a newer pumphouse; install that again, or restore a backup made before"
+        )
+    }
+}
+
+impl std::error::Error for Newer {}
+
 impl Store {
     /// Opens the store, made when missing, and brings its schema up to date. `face` is how the station shows itself over MQTT, if it does.
     pub fn open(path: &Path, face: Option<outbox::Face>) -> anyhow::Result<Self> {
@@ -216,11 +232,9 @@ impl Store {
             path.display()
         );
         let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        ensure!(
-            version <= MIGRATIONS.len() as i64,
-            "{} was made by a newer pumphouse; install that again, or restore a backup made before",
-            path.display()
-        );
+        if version > MIGRATIONS.len() as i64 {
+            return Err(Newer(path.to_owned()).into());
+        }
         connection.pragma_update(None, "application_id", APPLICATION_ID)?;
         Migrations::from_slice(MIGRATIONS)
             .to_latest(&mut connection)
