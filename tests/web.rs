@@ -15,8 +15,10 @@ use common::{
     station::{Daemon, Folder, Tape},
     waiting::until,
 };
+use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use pumphouse::clock::Clock;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 /// A station with a dashboard, and some minutes of a tape.
 fn station(more: &str) -> (Folder, u16) {
@@ -258,6 +260,59 @@ fn figure(metrics: &str, name: &str) -> Option<f64> {
     let mut lines = metrics.lines();
     let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
     value.parse().ok()
+}
+
+#[test]
+fn what_waits_for_the_office_and_what_models_and_advice_are_worth_is_measured() {
+    // With the ratings and ranges that the simulated station has, or no plan would fit it.
+    let folder = TempDir::with_prefix("pumphouse-web-").expect("a folder");
+    let now = TimeZone::UTC.to_datetime(Timestamp::now());
+    let start = now.checked_sub(31.days()).expect("a date").date();
+    let simulated = binary::run(
+        folder.path(),
+        &[
+            "simulate",
+            "--out",
+            ".",
+            "--days",
+            "32",
+            "--start",
+            &start.to_string(),
+            "--seed",
+            "11",
+        ],
+    );
+    assert!(simulated.status.success());
+    let (port, nobody) = (free_port(), free_port());
+    let config = folder.path().join("pumphouse.toml");
+    let mut text = fs::read_to_string(&config).expect("the config");
+    text += &format!(
+        "\n[web]\nlisten = \"127.0.0.1:{port}\"\n\
+         [central]\nurl = \"postgres://demo@127.0.0.1:{nobody}/plant\"\npassword_file = \"password\"\n"
+    );
+    fs::write(&config, text).expect("written");
+    fs::write(folder.path().join("password"), "of the site\n").expect("written");
+    let _daemon = Daemon::start(&config, &folder.path().join("log"), &[]);
+    let client = Client::new(port).wait();
+    let metrics = until("a plan is beside the station's own control", || {
+        let metrics = client.get("/metrics").body;
+        let is_there = figure(&metrics, "pumphouse_plan_savings_percent").is_some();
+        is_there.then_some(metrics)
+    });
+    let of = |name: &str| figure(&metrics, name).unwrap_or_else(|| panic!("{name}: {metrics}"));
+    assert!(of("pumphouse_outbox_rows{target=\"central\"}") >= 31.0 * 1440.0);
+    assert!((0.0..600.0).contains(&of("pumphouse_outbox_age_seconds{target=\"central\"}")));
+    assert_eq!(of("pumphouse_dropped_rows{target=\"central\"}"), 0.0);
+    for what in ["forecast", "plan"] {
+        assert!(of(&format!("pumphouse_{what}_seconds_count")) >= 1.0);
+        assert!(of(&format!("pumphouse_{what}_seconds_sum")) > 0.0);
+    }
+    let (gap_pct, saved_pct) = (
+        of("pumphouse_plan_gap_percent"),
+        of("pumphouse_plan_savings_percent"),
+    );
+    assert!((0.0..1.0).contains(&gap_pct), "{gap_pct}");
+    assert!((-50.0..50.0).contains(&saved_pct), "{saved_pct}");
 }
 
 #[test]
