@@ -336,7 +336,7 @@ impl PlantLoop {
             }
             Kept::Unsent if has_changed => {
                 log::warn!(
-                    "the disk's budget is exceeded, and the central office does not have the oldest minutes, so they stay"
+                    "the disk's budget is exceeded, and the central office does not have the oldest minutes, or not for long, so they stay"
                 );
             }
             _ => {}

@@ -1,9 +1,10 @@
 //! How long raw minutes stay: for as long as the disk's budget allows. Beyond it the oldest go, a day at a time; alerts, sessions,
 //! hours, days, forecasts and plans that were made of them stay for ever.
 //!
-//! *Invariants.* No minute goes that the central office has yet to take or has refused, and none of the newest [`KEPT_MIN`]. What stays begins at
-//! a checkpoint, so that every minute of it can be derived once more. A minute from before that is not taken in again: with its
-//! neighbours gone it would be derived otherwise than it was.
+//! *Invariants.* No minute goes that the central office has yet to take, has refused, or would lack again were it restored from a
+//! backup: as long as the change log has it. And none of the newest [`KEPT_MIN`]. What stays begins at a checkpoint, so that every
+//! minute of it can be derived once more. A minute from before that is not taken in again: with its neighbours gone it would be
+//! derived otherwise than it was.
 
 use std::{io, path::Path};
 
@@ -45,7 +46,7 @@ pub enum Kept {
     Newest,
     /// Beyond, and nothing goes: others fill the disk, by more than all of the store.
     Others,
-    /// Beyond, and nothing may go: the central office does not have the oldest minutes.
+    /// Beyond, and nothing may go: the central office does not have the oldest minutes, or not for long.
     Unsent,
 }
 
@@ -190,8 +191,7 @@ impl Store {
         if has_office {
             self.changes.flush(&self.connection)?;
             let is_unsent: bool = self.connection.query_row(
-                "SELECT EXISTS (SELECT 1 FROM changes WHERE tbl = ?1 AND first < ?2 \
-                 AND seq > (SELECT acked FROM central_sync)) \
+                "SELECT EXISTS (SELECT 1 FROM changes WHERE tbl = ?1 AND first < ?2) \
                  OR EXISTS (SELECT 1 FROM central_refused WHERE tbl = ?1 AND range_key < ?2)",
                 params![Synced::Readings.name(), end],
                 |row| row.get(0),

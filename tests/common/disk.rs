@@ -48,6 +48,14 @@ impl Disk {
         remove(&kept);
     }
 
+    /// Fills the disk, but for so many bytes, without its being full for a moment.
+    pub fn fill_up_to(&self, bytes: u64) {
+        self.free();
+        let disk = rustix::fs::statvfs(self.path()).expect("the disk");
+        let room = disk.f_bavail * disk.f_frsize;
+        fs::write(self.filler(), vec![1; (room - bytes) as usize]).expect("there is room");
+    }
+
     /// Writes behind what it has written before until nothing more goes in.
     pub fn fill_more(&self) {
         let mut file = File::options()
