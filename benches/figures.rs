@@ -16,6 +16,7 @@ use common::{
     binary,
     mosquitto::Mosquitto,
     panel::Panel,
+    shipped::copy_models,
     station::{Daemon, Folder},
     waiting::within,
 };
@@ -62,7 +63,7 @@ fn main() {
 
     let broker = Mosquitto::start();
     let folder = Folder::new("figures");
-    configure(&folder, root, broker.port);
+    configure(&folder, broker.port);
     let year = Instant::now();
     let mut tape = folder.tape_until(365 * 1440, LIVE_MIN as i64 + 5);
     let told = binary::ingest(
@@ -126,24 +127,12 @@ fn main() {
     fs::write(root.join("docs/FIGURES.md"), table).expect("written");
 }
 
-fn configure(folder: &Folder, root: &Path, broker: u16) {
+fn configure(folder: &Folder, broker: u16) {
+    let models = folder.store().with_file_name("models");
+    copy_models(&models);
     folder.configure(&format!(
-        "[forecast]\nmodels = {:?}\n[mqtt]\nurl = \"mqtt://127.0.0.1:{broker}\"\n[web]\nlisten = \"127.0.0.1:0\"\n",
-        models(folder, root)
+        "[forecast]\nmodels = {models:?}\n[mqtt]\nurl = \"mqtt://127.0.0.1:{broker}\"\n[web]\nlisten = \"127.0.0.1:0\"\n",
     ));
-}
-
-/// A copy of the repository's models: the daemon writes beside them.
-fn models(folder: &Folder, root: &Path) -> PathBuf {
-    let copy = folder.store().with_file_name("models");
-    fs::create_dir_all(&copy).expect("a folder");
-    for entry in fs::read_dir(root.join("onnx-models")).expect("the models") {
-        let path = entry.expect("a file").path();
-        if path.is_file() {
-            fs::copy(&path, copy.join(path.file_name().expect("a name"))).expect("copied");
-        }
-    }
-    copy
 }
 
 fn machine() -> String {

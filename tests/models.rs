@@ -9,9 +9,10 @@ use std::{
 };
 
 use common::{
-    binary, mosquitto::Mosquitto, panel::Panel, station::Daemon, trainer, waiting::until,
+    binary, mosquitto::Mosquitto, panel::Panel, shipped::copy_models, station::Daemon, trainer,
+    waiting::until,
 };
-use jiff::{Timestamp, ToSpan, tz::TimeZone};
+use jiff::{Timestamp, tz::TimeZone};
 use pumphouse::forecast::{
     manifest::Place,
     models::{Decisions, Verdict, load},
@@ -29,36 +30,7 @@ struct Station {
 impl Station {
     fn new() -> Self {
         let folder = TempDir::with_prefix("pumphouse-models-").expect("a folder");
-        let now = TimeZone::UTC.to_datetime(Timestamp::now());
-        let start = now.checked_sub(31.days()).expect("a date").date();
-        let done = binary::run(
-            folder.path(),
-            &[
-                "simulate",
-                "--out",
-                ".",
-                "--days",
-                "32",
-                "--start",
-                &start.to_string(),
-                "--seed",
-                "11",
-            ],
-        );
-        assert!(done.status.success());
-        let mut files: Vec<PathBuf> = fs::read_dir(folder.path().join("exports"))
-            .expect("the exports")
-            .map(|file| file.expect("a file").path())
-            .collect();
-        files.sort();
-        let last = files.last().expect("a file");
-        let now = now.strftime("%Y-%m-%d %H:%M").to_string();
-        let text = fs::read_to_string(last).expect("text");
-        let past: String = text
-            .split_inclusive('\n')
-            .filter(|line| !line.starts_with(|c: char| c.is_ascii_digit()) || line[..16] <= now[..])
-            .collect();
-        fs::write(last, past).expect("written");
+        let mut files = binary::simulate_until_now(folder.path(), 32);
         let later = files.split_off(files.len() - 2);
         binary::ingest(folder.path(), &files);
         Self { folder, later }
@@ -320,18 +292,7 @@ assert found == {'onnx', 'forecast.png', 'importance.png'}, found
 fn a_model_that_stays_worse_than_the_day_before_is_left_in_the_shadow() {
     let mosquitto = Mosquitto::start();
     let station = Station::new();
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("onnx-models");
-    fs::create_dir(station.models()).expect("a folder");
-    for file in fs::read_dir(shipped).expect("the models") {
-        let file = file.expect("a file").path();
-        if file.is_file() {
-            fs::copy(
-                &file,
-                station.models().join(file.file_name().expect("a name")),
-            )
-            .expect("copied");
-        }
-    }
+    copy_models(&station.models());
     binary::ingest(station.folder.path(), &station.later);
     let place = Place::ALL[1];
     let model = station.in_use(&place.name());

@@ -15,7 +15,6 @@ use common::{
     station::{Daemon, Folder, Tape},
     waiting::until,
 };
-use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use pumphouse::clock::Clock;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -266,23 +265,7 @@ fn figure(metrics: &str, name: &str) -> Option<f64> {
 fn what_waits_for_the_office_and_what_models_and_advice_are_worth_is_measured() {
     // With the ratings and ranges that the simulated station has, or no plan would fit it.
     let folder = TempDir::with_prefix("pumphouse-web-").expect("a folder");
-    let now = TimeZone::UTC.to_datetime(Timestamp::now());
-    let start = now.checked_sub(31.days()).expect("a date").date();
-    let simulated = binary::run(
-        folder.path(),
-        &[
-            "simulate",
-            "--out",
-            ".",
-            "--days",
-            "32",
-            "--start",
-            &start.to_string(),
-            "--seed",
-            "11",
-        ],
-    );
-    assert!(simulated.status.success());
+    binary::simulate_until_now(folder.path(), 32);
     let (port, nobody) = (free_port(), free_port());
     let config = folder.path().join("pumphouse.toml");
     let mut text = fs::read_to_string(&config).expect("the config");

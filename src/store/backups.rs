@@ -63,7 +63,7 @@ pub struct Action {
     pub timestamp: String,
     /// Who.
     pub operator: String,
-    /// What: `ack`, `shelve` and so on.
+    /// What: `acknowledged`, `shelved` and so on.
     pub action: String,
     /// The occurrence.
     pub alert: String,

@@ -1,9 +1,12 @@
 //! The real binary.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
 };
+
+use jiff::{Timestamp, ToSpan, tz::TimeZone};
 
 /// The binary, with arguments, in a folder; its output is kept.
 pub fn command(folder: &Path, arguments: &[&str]) -> Command {
@@ -22,6 +25,31 @@ pub fn run(folder: &Path, arguments: &[&str]) -> Output {
     command(folder, arguments)
         .output()
         .expect("the binary starts")
+}
+
+/// Simulates a sound station whose minutes end now (UTC) into a folder: its config, and its exports, which are given in order.
+pub fn simulate_until_now(folder: &Path, days: u32) -> Vec<PathBuf> {
+    let now = TimeZone::UTC.to_datetime(Timestamp::now());
+    let start = now.checked_sub(i64::from(days - 1).days());
+    let start = start.expect("a date").date().to_string();
+    let days = days.to_string();
+    let options = ["simulate", "--out", ".", "--seed", "11"];
+    let arguments = [&options[..], &["--days", &days, "--start", &start]].concat();
+    assert!(run(folder, &arguments).status.success());
+    let mut files: Vec<PathBuf> = fs::read_dir(folder.join("exports"))
+        .expect("the exports")
+        .map(|file| file.expect("a file").path())
+        .collect();
+    files.sort();
+    let last = files.last().expect("a file");
+    let now = now.strftime("%Y-%m-%d %H:%M").to_string();
+    let text = fs::read_to_string(last).expect("text");
+    let past: String = text
+        .split_inclusive('\n')
+        .filter(|line| !line.starts_with(|c: char| c.is_ascii_digit()) || line[..16] <= now[..])
+        .collect();
+    fs::write(last, past).expect("written");
+    files
 }
 
 /// Starts the binary; nobody reads what it prints.

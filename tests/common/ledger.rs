@@ -1,8 +1,10 @@
 //! The ledger: what went in is held against what came out, after a seeded run of faults over simulated weeks.
 //!
 //! The station's exports grow while the daemon, the central office, the broker, the lines between them, the disk and the
-//! clock fail. In a soak the daemon itself goes on for months, is reloaded and upgraded, and what it takes is noted. Afterwards: every row that the exports hold is in the store; every row of the store is at the central office or
-//! refused with a reason; every line of the journal has reached the panel, in order.
+//! clock fail. In a soak the daemon does all that it can beside: it keeps a budget of the disk, serves its dashboard, runs the models,
+//! calls somebody. It goes on for months, is reloaded with other configs and upgraded, and what it takes is noted. Afterwards: every row
+//! that the exports hold is in the store or was purged from it; every row is at the central office or refused with a reason; every line
+//! of the journal has reached the panel, in order.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -25,8 +27,10 @@ use super::{
     disk::Disk,
     mosquitto::{self, Mosquitto, Persistence},
     panel::Panel,
+    ports::free_port,
     postgres::{Backup, Postgres},
     proxy::{Mode, Proxy, Way},
+    shipped::copy_models,
     station::{Daemon, tables},
     tables::journal,
     tampering::make_of_another_version,
@@ -49,8 +53,11 @@ const MEASURES: u32 = 60;
 const CLOCK_STEP_MIN: i64 = 600;
 /// How long nothing may move before all has arrived, once nothing fails any more.
 const SETTLE: Duration = Duration::from_secs(240);
-/// The central office refuses one minute in this many.
+/// The central office refuses one minute in this many; in a soak only from this day on: what is refused is not purged.
 const REFUSED_EVERY: u32 = 500;
+const REFUSED_FROM_DAY: i64 = 300;
+/// The budget of a soak's store, GB: some 200 days.
+pub const BUDGET_GB: f64 = 0.08;
 
 /// What a run is made of; the seed decides everything that is random in it.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +77,6 @@ pub struct Measure {
     pub files: usize,
     pub threads: usize,
     pub store_mb: f64,
-    pub rows: u64,
 }
 
 /// What a run came to.
@@ -78,12 +84,18 @@ pub struct Measure {
 pub struct Account {
     pub faults: BTreeMap<&'static str, u32>,
     pub rows: u64,
+    pub purged: u64,
     pub refused: u64,
+    /// Times that somebody was called, and looks at the dashboard that were answered.
+    pub calls: u64,
+    pub looks: u32,
     pub journal: usize,
     /// Messages that the panel got more than once.
     pub repeats: usize,
     pub floods: u64,
     pub restarts: u32,
+    /// The store's size in the end.
+    pub store_mb: f64,
     pub measures: Vec<Measure>,
 }
 
@@ -235,6 +247,9 @@ struct World {
     ends: Vec<(u32, Disturbance)>,
     account: Account,
     requests: u32,
+    web_port: u16,
+    /// Reloads with another config.
+    reloads: u32,
     minutes_a_step: i64,
     end_min: i64,
     is_soak: bool,
@@ -281,7 +296,9 @@ impl World {
         office.sql(
             DATABASE,
             &format!(
-                "ALTER TABLE pumphouse.readings_wide ADD CONSTRAINT ledger CHECK (extract(epoch FROM ts)::bigint / 60 % {REFUSED_EVERY} <> 0)"
+                "ALTER TABLE pumphouse.readings_wide ADD CONSTRAINT ledger CHECK \
+                 (extract(epoch FROM ts)::bigint / 60 % {REFUSED_EVERY} <> 0 OR ts < to_timestamp({}))",
+                refused_from(plan.is_soak)
             ),
         );
         let broker = Mosquitto::start_with(&mosquitto::Setup {
@@ -300,6 +317,8 @@ impl World {
             ends: Vec::new(),
             account: Account::default(),
             requests: 0,
+            web_port: free_port(),
+            reloads: 0,
             minutes_a_step: i64::from(plan.days) * 1440 / i64::from(plan.faults),
             end_min: START_MIN + i64::from(plan.days) * 1440,
             is_soak: plan.is_soak,
@@ -332,14 +351,58 @@ impl World {
             self.broker_line.port(),
             self.office_line.port(),
         );
+        let (more_storage, more) = if self.is_soak {
+            self.all_else()
+        } else {
+            Default::default()
+        };
         let text = format!(
             "[site]\nid = \"{SITE}\"\nrated_kw = [37.0, 37.0, 30.0, 30.0, 22.0, 22.0]\nhlt_physical_max = 500.0\n\
-             fit101_physical_max = 900.0\n[storage]\npath = {store:?}\ndisk_used_max_pct = 100\n[historian]\nscan_interval_s = 0.1\n\
+             fit101_physical_max = 900.0\n[storage]\npath = {store:?}\ndisk_used_max_pct = 100\n{more_storage}[historian]\nscan_interval_s = 0.1\n\
              [mqtt]\nurl = \"mqtt://127.0.0.1:{broker}\"\nretry_s_max = 1\n\
              [central]\nurl = \"postgres://{SITE}@127.0.0.1:{office}/{DATABASE}\"\npassword_file = \"password\"\n\
-             batch_rows_max = 400\nretry_s_max = 1\n[historian.tags]\n{tags}"
+             batch_rows_max = 400\nretry_s_max = 1\n{more}[historian.tags]\n{tags}"
         );
         fs::write(self.config(), text).expect("written");
+    }
+
+    /// What a soak has beside, for `[storage]` and behind it; a bit different after each reload.
+    fn all_else(&self) -> (String, String) {
+        let models = self.folder.path().join("models");
+        if !models.exists() {
+            copy_models(&models);
+        }
+        let (calls, turn, port) = (self.calls(), self.reloads % 3, self.web_port);
+        (
+            format!("budget_gb = {BUDGET_GB}\n"),
+            format!(
+                "[forecast]\nmodels = {models:?}\n[web]\nlisten = \"127.0.0.1:{port}\"\nsession_h = 1{turn}.0\n\
+                 [schedule]\nmargin_pct = {turn}\n\
+                 [notify]\ncommand = [\"/bin/sh\", \"-c\", \"cat >> {calls}; echo >> {calls}\"]\ncritical_escalate_min = {}\n",
+                5 + turn,
+                calls = calls.display(),
+            ),
+        )
+    }
+
+    /// Where the one who is called writes down what he hears.
+    fn calls(&self) -> PathBuf {
+        self.folder.path().join("calls")
+    }
+
+    /// Looks at the dashboard, which may not be served just now.
+    fn look(&mut self) {
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .proxy(None)
+            .timeout_global(Some(Duration::from_secs(5)))
+            .build()
+            .into();
+        let is_answered = ["metrics", "api/v1/now"].iter().all(|page| {
+            let url = format!("http://127.0.0.1:{}/{page}", self.web_port);
+            let answer = agent.get(url).call();
+            answer.is_ok_and(|mut it| it.body_mut().read_to_string().is_ok())
+        });
+        self.account.looks += u32::from(is_answered);
     }
 
     /// Starts the daemon where it does not run, as the service manager does.
@@ -375,6 +438,9 @@ impl World {
         self.keep_running();
         if self.rng.random_bool(0.1) {
             self.ask();
+        }
+        if self.is_soak && self.rng.random_bool(0.2) {
+            self.look();
         }
         let pause = self.rng.random_range(0..60);
         std::thread::sleep(Duration::from_millis(pause));
@@ -430,7 +496,10 @@ impl World {
             29..30 => {
                 // Before it is ready no service manager asks for it.
                 let ready = self.daemon.as_ref();
-                if let Some(daemon) = ready.filter(|it| it.log().contains("pumphouse starts")) {
+                if ready.is_some_and(|it| it.log().contains("pumphouse starts")) {
+                    self.reloads += 1;
+                    self.configure();
+                    let daemon = self.daemon.as_ref().expect("it runs");
                     daemon.hang_up();
                 }
                 "daemon reloaded"
@@ -439,16 +508,19 @@ impl World {
                 self.office.kill();
                 "central office killed"
             }
-            40..42 if !self.is_disturbed(Disturbance::Office) => match self.backup.take() {
-                Some(backup) => {
-                    self.office.restore(&backup);
-                    "central office restored"
+            // What it lost of what was purged here, no box has.
+            40..42 if !self.is_soak && !self.is_disturbed(Disturbance::Office) => {
+                match self.backup.take() {
+                    Some(backup) => {
+                        self.office.restore(&backup);
+                        "central office restored"
+                    }
+                    None => {
+                        self.backup = Some(self.office.backup());
+                        "central office backed up"
+                    }
                 }
-                None => {
-                    self.backup = Some(self.office.backup());
-                    "central office backed up"
-                }
-            },
+            }
             42..57 if self.disturb(step, Disturbance::OfficeLine) => {
                 let mode = self.line_fault();
                 self.office_line.set(mode);
@@ -500,14 +572,12 @@ impl World {
             let line = status.lines().find_map(|line| line.strip_prefix(name))?;
             line.split_whitespace().next()?.parse::<f64>().ok()
         };
-        let rows = self.ask_store("SELECT count(*) FROM readings_wide")?;
         Some(Measure {
             day: (self.now(step) - START_MIN) / 1440,
             rss_mb: number("VmRSS:")? / 1024.0,
             files: fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count(),
             threads: number("Threads:")? as usize,
             store_mb: fs::metadata(self.store()).ok()?.len() as f64 / 1e6,
-            rows: rows.parse().ok()?,
         })
     }
 
@@ -593,6 +663,19 @@ impl World {
                 }));
             }
         }
+        if self.is_soak {
+            // While anything is unsent, it stays; what is too new, too, but that is less.
+            let is_kept = format!(
+                "SELECT (page_count - freelist_count) * page_size <= {} \
+                 FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
+                BUDGET_GB * 1e9
+            );
+            self.wait("the store is within its budget", |world| {
+                (world.ask_store(&is_kept)? == "1").then_some(())
+            });
+            let bytes = fs::metadata(self.store()).expect("its size").len();
+            self.account.store_mb = bytes as f64 / 1e6;
+        }
     }
 
     fn wait<T>(&mut self, what: &str, done: impl Fn(&Self) -> Option<T>) -> T {
@@ -638,7 +721,12 @@ impl World {
             "optimization_runs",
             "savings_daily",
         ] {
-            let here = self.count(&format!("SELECT count(*) FROM {table}"));
+            let mut here = self.count(&format!("SELECT count(*) FROM {table}"));
+            if table == "readings_wide" {
+                self.account.purged =
+                    self.count("SELECT coalesce(max(purged_rows), 0) FROM retention");
+                here += self.account.purged;
+            }
             let refused = self.count(&format!(
                 "SELECT count(*) FROM central_refused WHERE tbl = '{table}' AND reason LIKE '%ledger%'"
             ));
@@ -663,7 +751,8 @@ impl World {
                 self.account.rows = here;
                 self.account.refused = refused;
                 let due = self.count(&format!(
-                    "SELECT count(*) FROM readings_wide WHERE ts / 60 % {REFUSED_EVERY} = 0"
+                    "SELECT count(*) FROM readings_wide WHERE ts / 60 % {REFUSED_EVERY} = 0 AND ts >= {}",
+                    refused_from(self.is_soak)
                 ));
                 assert_eq!(refused, due, "exactly those are refused that must be");
             }
@@ -680,6 +769,13 @@ impl World {
                 + &String::from_utf8_lossy(&done.stdout);
             assert!(done.status.success(), "{verb}: {told}");
         }
+        let sql = format!("SELECT count(*) FROM pumphouse.readings_wide WHERE site_id = '{SITE}'");
+        let there = self.office.sql(DATABASE, &sql);
+        assert_eq!(
+            there,
+            self.account.rows.to_string(),
+            "every minute that was ever taken"
+        );
     }
 
     /// The panel has every line of the journal, first heard in its order, and nothing else.
@@ -727,6 +823,9 @@ impl World {
         );
         self.account.journal = journal.len();
         self.account.repeats = heard.len() - first.len();
+        if let Ok(calls) = fs::read_to_string(self.calls()) {
+            self.account.calls = calls.lines().filter(|line| !line.is_empty()).count() as u64;
+        }
         self.account.floods =
             self.count("SELECT count(*) FROM alert_journal WHERE action = 'flood'");
         let answers: Vec<Value> = self
@@ -752,6 +851,8 @@ impl World {
         }
         let undisturbed = self.undisturbed();
         let (ours, theirs) = (tables(&self.store()), tables(&undisturbed));
+        // Those before it were purged.
+        let oldest = &ours["readings_wide"][0];
         for table in [
             "readings_wide",
             "pump_sessions",
@@ -762,6 +863,7 @@ impl World {
                 let told = ["|F-01|", "|F-02|", "|F-07|"];
                 of[table]
                     .iter()
+                    .filter(|row| table != "readings_wide" || *row >= oldest)
                     .filter(|row| {
                         table != "alerts_log" || !told.iter().any(|rule| row.contains(rule))
                     })
@@ -798,10 +900,13 @@ impl World {
         let (_, tags) = rest.split_once("[historian.tags]").expect("the tags");
         let config = plain.join("pumphouse.toml");
         let ours = format!("{:?}", self.store());
-        let before = before.replace(&ours, &format!("{store:?}")).replace(
-            "[historian]\n",
-            &format!("[historian]\nwatch = [{:?}]\n", self.exports.folder),
-        );
+        let before = before
+            .replace(&ours, &format!("{store:?}"))
+            .replace(&format!("budget_gb = {BUDGET_GB}\n"), "")
+            .replace(
+                "[historian]\n",
+                &format!("[historian]\nwatch = [{:?}]\n", self.exports.folder),
+            );
         fs::write(&config, format!("{before}[historian.tags]{tags}")).expect("written");
         let mut daemon = Daemon::start(&config, &plain.join("log"), &self.clock.environment());
         // The silence after the last row is told once everything is read.
@@ -817,6 +922,12 @@ impl World {
         daemon.terminate();
         store
     }
+}
+
+/// The second from which on the central office refuses minutes.
+fn refused_from(is_soak: bool) -> i64 {
+    let days = if is_soak { REFUSED_FROM_DAY } else { 0 };
+    (START_MIN + days * 1440) * 60
 }
 
 /// What a query over a store says, as text; `None` while there is no answer.

@@ -26,6 +26,7 @@ pub mod ports;
 pub mod postgres;
 pub mod proxy;
 pub mod serial_plc;
+pub mod shipped;
 pub mod sparkplug;
 pub mod station;
 pub mod tables;
