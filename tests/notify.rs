@@ -130,7 +130,8 @@ fn a_critical_alert_calls_at_once_through_both_hooks_and_tells_when_it_is_over()
     the_readme_shows(&call.body);
 
     let said = until("the command", || {
-        fs::read_to_string(beside(&folder, "said")).ok()
+        let said = fs::read_to_string(beside(&folder, "said")).ok();
+        said.filter(|said| said.ends_with('\n'))
     });
     let expected = format!(
         "{}|CRITICAL|{}|a b; echo\n",
