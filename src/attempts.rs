@@ -6,11 +6,7 @@ use std::time::Duration;
 use crate::{
     clock::Clock,
     logging::causes,
-    store::{
-        backups::{damage, is_damage},
-        troubles::Part,
-        writer::Handle,
-    },
+    store::{troubles::Part, writer::Handle},
 };
 
 /// A pause before the next attempt, between half of the given seconds and all of them: boxes that lost a server together do not
@@ -88,11 +84,7 @@ impl Attempts {
         self.failures += 1;
         let cause = causes(error);
         let noted = Noted::Cause(cause.clone());
-        if is_damage(error) {
-            let handle = self.handle.clone();
-            let error = damage(error);
-            let _ = tokio::task::spawn_blocking(move || handle.report(&error)).await;
-        }
+        self.handle.report_async(error).await;
         if self.noted != noted {
             let (part, cause, now_s) = (self.part, cause.clone(), self.clock.now_s());
             let noting = self

@@ -30,7 +30,7 @@ struct Station {
 impl Station {
     fn new() -> Self {
         let folder = TempDir::with_prefix("pumphouse-models-").expect("a folder");
-        let mut files = binary::simulate_until_now(folder.path(), 32);
+        let mut files = binary::simulate_until_now(folder.path(), "32", &["--seed", "11"]);
         let later = files.split_off(files.len() - 2);
         binary::ingest(folder.path(), &files);
         Self { folder, later }

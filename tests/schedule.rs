@@ -51,40 +51,10 @@ fn past_station() -> TempDir {
 /// A simulated station with its history read in up to the present minute, and a fault script.
 fn present_station(faults: &Value) -> TempDir {
     let folder = TempDir::with_prefix("pumphouse-schedule-").expect("a folder");
-    let now = TimeZone::UTC.to_datetime(Timestamp::now());
-    let start = now
-        .checked_sub(8.days())
-        .expect("a date")
-        .date()
-        .to_string();
     let script = folder.path().join("faults.json");
     fs::write(script, faults.to_string()).expect("written");
-    let arguments = [
-        "simulate",
-        "--out",
-        ".",
-        "--days",
-        DAYS,
-        "--start",
-        &start,
-        "--seed",
-        "5",
-        "--faults",
-        "faults.json",
-    ];
-    assert!(binary::run(folder.path(), &arguments).status.success());
-    let mut files: Vec<_> = fs::read_dir(folder.path().join("exports"))
-        .expect("the exports")
-        .map(|file| file.expect("a file").path())
-        .collect();
-    files.sort();
-    let last = files.last().expect("a file");
-    let now = now.strftime("%Y-%m-%d %H:%M").to_string();
-    let text = fs::read_to_string(last).expect("text");
-    let is_past =
-        |line: &&str| !line.starts_with(|c: char| c.is_ascii_digit()) || line[..16] <= now[..];
-    let past: String = text.split_inclusive('\n').filter(is_past).collect();
-    fs::write(last, past).expect("written");
+    let options = ["--seed", "5", "--faults", "faults.json"];
+    let files = binary::simulate_until_now(folder.path(), DAYS, &options);
     binary::ingest(folder.path(), &files);
     folder
 }

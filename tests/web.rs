@@ -265,7 +265,7 @@ fn figure(metrics: &str, name: &str) -> Option<f64> {
 fn what_waits_for_the_office_and_what_models_and_advice_are_worth_is_measured() {
     // With the ratings and ranges that the simulated station has, or no plan would fit it.
     let folder = TempDir::with_prefix("pumphouse-web-").expect("a folder");
-    binary::simulate_until_now(folder.path(), 32);
+    binary::simulate_until_now(folder.path(), "32", &["--seed", "11"]);
     let (port, nobody) = (free_port(), free_port());
     let config = folder.path().join("pumphouse.toml");
     let mut text = fs::read_to_string(&config).expect("the config");

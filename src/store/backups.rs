@@ -322,7 +322,7 @@ pub fn is_damage(error: &anyhow::Error) -> bool {
 }
 
 /// The same damage, to be told of a second time.
-pub fn damage(error: &anyhow::Error) -> anyhow::Error {
+pub(super) fn damage(error: &anyhow::Error) -> anyhow::Error {
     let code = ffi::Error::new(ffi::SQLITE_CORRUPT);
     rusqlite::Error::SqliteFailure(code, Some(format!("{error:#}"))).into()
 }

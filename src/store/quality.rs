@@ -24,6 +24,9 @@ pub fn unjudged(
     let there = COLUMNS.map(|column| format!("count({column})")).join(" + ");
     let rows_and_values =
         format!("SELECT count(*), {there} FROM readings_wide WHERE ts >= ? AND ts < ?");
+    let judged = format!(
+        "SELECT rows, CAST(round(rows * values_pct * {TAGS} / 100) AS INTEGER), arrival_lag_s FROM data_quality WHERE date = ?"
+    );
     let mut unjudged = Vec::new();
     for day in days {
         let minutes = calendar.minutes_of(day);
@@ -32,10 +35,8 @@ pub fn unjudged(
             .query_row([minutes.start * 60, minutes.end * 60], |row| {
                 Ok((row.get(0)?, row.get(1)?))
             })?;
-        let verdict: Option<(i64, f64, Option<i64>)> = connection
-            .prepare_cached(
-                "SELECT rows, rows * values_pct / 100, arrival_lag_s FROM data_quality WHERE date = ?",
-            )?
+        let verdict: Option<(i64, i64, Option<i64>)> = connection
+            .prepare_cached(&judged)?
             .query_row([date_text(day)], |row| {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?))
             })
@@ -43,10 +44,7 @@ pub fn unjudged(
         match verdict {
             None if rows > 0 => unjudged.push((day, None)),
             // Fewer are what was purged; the verdict of all of them stands.
-            Some((judged, _, lag_s)) if rows > judged => unjudged.push((day, lag_s)),
-            Some((judged, of_27, lag_s))
-                if rows == judged && values > (of_27 * TAGS as f64).round() as i64 =>
-            {
+            Some((of_rows, of_values, lag_s)) if (rows, values) > (of_rows, of_values) => {
                 unjudged.push((day, lag_s));
             }
             _ => {}

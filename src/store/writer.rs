@@ -160,6 +160,15 @@ impl Handle {
             }
         }
     }
+
+    /// The same for a task: the wait does not hold up the others.
+    pub async fn report_async(&self, error: &anyhow::Error) {
+        if is_damage(error) {
+            let (handle, damage) = (self.clone(), damage(error));
+            // It cannot fail but by a panic, and there is nobody to tell.
+            let _ = tokio::task::spawn_blocking(move || handle.report(&damage)).await;
+        }
+    }
 }
 
 fn call<T: Send + 'static>(

@@ -27,14 +27,14 @@ pub fn run(folder: &Path, arguments: &[&str]) -> Output {
         .expect("the binary starts")
 }
 
-/// Simulates a sound station whose minutes end now (UTC) into a folder: its config, and its exports, which are given in order.
-pub fn simulate_until_now(folder: &Path, days: u32) -> Vec<PathBuf> {
+/// Simulates a station whose minutes end now (UTC) into a folder: its config, and its exports, which are given in order.
+pub fn simulate_until_now(folder: &Path, days: &str, more: &[&str]) -> Vec<PathBuf> {
     let now = TimeZone::UTC.to_datetime(Timestamp::now());
-    let start = now.checked_sub(i64::from(days - 1).days());
+    let before: i64 = days.parse().expect("a number");
+    let start = now.checked_sub((before - 1).days());
     let start = start.expect("a date").date().to_string();
-    let days = days.to_string();
-    let options = ["simulate", "--out", ".", "--seed", "11"];
-    let arguments = [&options[..], &["--days", &days, "--start", &start]].concat();
+    let span = ["simulate", "--out", ".", "--days", days, "--start", &start];
+    let arguments = [&span[..], more].concat();
     assert!(run(folder, &arguments).status.success());
     let mut files: Vec<PathBuf> = fs::read_dir(folder.join("exports"))
         .expect("the exports")
