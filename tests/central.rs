@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use common::{
     postgres::Postgres,
@@ -350,6 +350,38 @@ fn rows_that_the_server_refuses_are_kept_with_its_reason_and_the_rest_goes_on() 
     assert!(done, "{said}");
     let (same, said) = folder.verb(&["verify"]);
     assert!(same, "{said}");
+}
+
+#[test]
+fn many_rows_that_the_server_refuses_hold_up_nothing_over_a_long_line_either() {
+    let (server, folder) = office("many");
+    let proxy = Proxy::before(server.port(), 7);
+    proxy.set(Mode::Delay(Duration::from_millis(20)));
+    folder.configure(&central(proxy.port()));
+    server.sql(
+        DATABASE,
+        "ALTER TABLE pumphouse.readings_wide ADD CONSTRAINT plausible CHECK (extract(epoch FROM ts)::bigint / 60 % 100 <> 0); \
+         ALTER TABLE pumphouse.ingest_rejects ADD CONSTRAINT plausible CHECK (raw <> 'nonsense')",
+    );
+    // One batch, with some hundreds of them.
+    folder.simulate(34);
+    folder.append("2025-03-01.csv", b"nonsense\n");
+    let _daemon = folder.run();
+    folder.wait_until_read();
+    let accepted = folder.query("SELECT count(*) FROM readings_wide WHERE ts / 60 % 100 <> 0");
+    let there = || server.sql(DATABASE, "SELECT count(*) FROM pumphouse.readings_wide");
+    until("all others", || (there() == accepted).then_some(()));
+    for (table, is_refused) in [
+        ("readings_wide", "ts / 60 % 100 = 0"),
+        ("ingest_rejects", "raw = 'nonsense'"),
+    ] {
+        let due = folder.query(&format!("SELECT count(*) FROM {table} WHERE {is_refused}"));
+        let kept = folder.query(&format!(
+            "SELECT count(*) FROM central_refused WHERE tbl = '{table}' AND reason LIKE '%plausible% (23514)'"
+        ));
+        assert_eq!(kept, due, "{table}");
+        assert_ne!(due, "0", "{table}");
+    }
 }
 
 #[test]

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, bail};
-use sqlx::{AssertSqlSafe, Connection, PgConnection, PgTransaction, Row, postgres::PgRow};
+use sqlx::{
+    AssertSqlSafe, Connection, Executor, PgConnection, PgTransaction, Row, postgres::PgRow,
+};
 
 use super::{connect::answered, layout::Layout, meet::Mark, stage::Staged};
 use crate::{
@@ -20,6 +22,8 @@ use crate::{
 const MANY_ROWS: i32 = 1000;
 /// When more rows of one batch are refused, something is wrong with the central office and not with the rows.
 const REFUSED_MAX: usize = 1000;
+/// Rows among which the server looks at once for those that it refuses: soon enough it answers, and many refused ones are noticed.
+const ROWS_APART: usize = 1024;
 
 /// Another box, or a person, sends for the site.
 pub const MOVED: &str = "the central office's mark of this site has moved meanwhile";
@@ -141,7 +145,7 @@ impl Sender<'_> {
         Ok(())
     }
 
-    /// Takes the staged rows over; those that the server refuses are found by halving.
+    /// Takes the staged rows over.
     async fn merge(
         &self,
         transaction: &mut PgTransaction<'_>,
@@ -150,49 +154,69 @@ impl Sender<'_> {
         sent: &mut Sent,
     ) -> anyhow::Result<()> {
         let (insert, or_update) = merge_sql(layout);
-        let mut waiting = vec![(0, rows - 1)];
-        while let Some((first, last)) = waiting.pop() {
-            let all = first == 0 && last == rows - 1;
-            let sql = match all {
-                // Rows of which none is there go in a third faster without looking for each.
-                true if rows >= MANY_ROWS && self.nothing_is_there(transaction, layout).await? => {
-                    insert.clone()
-                }
-                true => format!("{insert} {or_update}"),
-                false => format!("{insert} WHERE place BETWEEN $2 AND $3 {or_update}"),
-            };
-            let mut attempt = answered(transaction.begin()).await?;
-            let mut merging = sqlx::query(AssertSqlSafe(sql)).bind(self.site);
-            if !all {
-                merging = merging.bind(first).bind(last);
+        // Rows of which none is there go in a third faster without looking for each.
+        let is_new = rows >= MANY_ROWS && self.nothing_is_there(transaction, layout).await?;
+        let sql = match is_new {
+            true => insert.clone(),
+            false => format!("{insert} {or_update}"),
+        };
+        let mut attempt = answered(transaction.begin()).await?;
+        let merging = sqlx::query(AssertSqlSafe(sql)).bind(self.site);
+        match answered(merging.execute(&mut *attempt)).await {
+            Ok(_) => return answered(attempt.commit()).await,
+            Err(error) if is_fault_of_a_row(&error) => answered(attempt.rollback()).await?,
+            Err(error) => return Err(error),
+        }
+        let some = format!("{insert} WHERE place BETWEEN $2 AND $3 {or_update}");
+        let refused = self.merge_apart(transaction, layout, rows, &some).await?;
+        sent.refused.extend(refused);
+        Ok(())
+    }
+
+    /// Takes over those of the staged rows that the server accepts; the others. It finds them itself, by halving: with a round trip
+    /// for each step, a long line would take hours over them.
+    async fn merge_apart(
+        &self,
+        transaction: &mut PgTransaction<'_>,
+        layout: &Layout,
+        rows: i32,
+        some: &str,
+    ) -> anyhow::Result<Vec<Refused>> {
+        let name = layout.table.name();
+        let sql = format!(
+            "CREATE INDEX IF NOT EXISTS stage_{name}_place ON stage_{name} (place); \
+             CREATE OR REPLACE FUNCTION pg_temp.merge_{name} (text, int, int) RETURNS TABLE (refused int, reason text) \
+             LANGUAGE plpgsql AS $function$ #variable_conflict use_column\n BEGIN {some}; \
+             EXCEPTION WHEN data_exception OR integrity_constraint_violation OR plpgsql_error THEN \
+             IF $2 = $3 THEN RETURN QUERY SELECT $2, SQLERRM || ' (' || SQLSTATE || ')'; ELSE \
+             RETURN QUERY SELECT * FROM pg_temp.merge_{name} ($1, $2, ($2 + $3) / 2); \
+             RETURN QUERY SELECT * FROM pg_temp.merge_{name} ($1, ($2 + $3) / 2 + 1, $3); \
+             END IF; END $function$"
+        );
+        answered(transaction.execute(AssertSqlSafe(sql)))
+            .await
+            .context("cannot look for the rows that the central office refuses")?;
+        let (mut places, mut reasons) = (Vec::new(), Vec::new());
+        let sql = format!("SELECT refused, reason FROM pg_temp.merge_{name} ($1, $2, $3)");
+        for first in (0..rows).step_by(ROWS_APART) {
+            let last = (first + ROWS_APART as i32).min(rows) - 1;
+            let merging = sqlx::query_as(AssertSqlSafe(sql.clone()))
+                .bind(self.site)
+                .bind(first)
+                .bind(last);
+            let found: Vec<(i32, String)> = answered(merging.fetch_all(&mut **transaction)).await?;
+            for (place, reason) in found {
+                places.push(place);
+                reasons.push(reason);
             }
-            let error = match answered(merging.execute(&mut *attempt)).await {
-                Ok(_) => {
-                    answered(attempt.commit()).await?;
-                    continue;
-                }
-                Err(error) => error,
-            };
-            let Some(reason) = fault_of_the_row(&error) else {
-                return Err(error);
-            };
-            answered(attempt.rollback()).await?;
-            if first < last {
-                let middle = first + (last - first) / 2;
-                waiting.push((middle + 1, last));
-                waiting.push((first, middle));
-                continue;
-            }
-            let refused = self.staged(transaction, layout, first, reason).await?;
-            sent.refused.push(refused);
-            if sent.refused.len() > REFUSED_MAX {
+            if places.len() > REFUSED_MAX {
                 bail!(
                     "the central office refuses more than {REFUSED_MAX} rows of one batch, the last one because: {}",
-                    sent.refused.last().map_or("", |refused| &refused.reason)
+                    reasons.last().map_or("", String::as_str)
                 );
             }
         }
-        Ok(())
+        self.staged(transaction, layout, places, reasons).await
     }
 
     /// Whether the site has no row in the time of what is staged.
@@ -211,14 +235,14 @@ impl Sender<'_> {
         Ok(row.try_get(0)?)
     }
 
-    /// A staged row, for the dead letters.
+    /// Staged rows and why they are refused, for the dead letters.
     async fn staged(
         &self,
         transaction: &mut PgTransaction<'_>,
         layout: &Layout,
-        place: i32,
-        reason: String,
-    ) -> anyhow::Result<Refused> {
+        places: Vec<i32>,
+        reasons: Vec<String>,
+    ) -> anyhow::Result<Vec<Refused>> {
         let key = layout
             .key()
             .iter()
@@ -231,22 +255,22 @@ impl Sender<'_> {
             Keyed::Id => "id",
         };
         let sql = format!(
-            "SELECT jsonb_build_object({key})::text, (to_jsonb(s) - 'place')::text, {range_key} FROM stage_{} s WHERE place = $1",
+            "SELECT jsonb_build_object({key})::text, (to_jsonb(s) - 'place')::text, {range_key}, refused.reason \
+             FROM stage_{} s JOIN unnest($1, $2) AS refused (place, reason) USING (place) ORDER BY place",
             layout.table.name()
         );
-        let row = answered(
-            sqlx::query(AssertSqlSafe(sql))
-                .bind(place)
-                .fetch_one(&mut **transaction),
-        )
-        .await?;
-        Ok(Refused {
-            table: layout.table,
-            row_key: row.try_get(0)?,
-            row: row.try_get(1)?,
-            range_key: row.try_get(2)?,
-            reason,
-        })
+        let asking = sqlx::query(AssertSqlSafe(sql)).bind(places).bind(reasons);
+        let rows = answered(asking.fetch_all(&mut **transaction)).await?;
+        let refused = rows.iter().map(|row| {
+            Ok(Refused {
+                table: layout.table,
+                row_key: row.try_get(0)?,
+                row: row.try_get(1)?,
+                range_key: row.try_get(2)?,
+                reason: row.try_get(3)?,
+            })
+        });
+        refused.collect()
     }
 
     /// Drops what the ranges no longer hold on the box.
@@ -315,12 +339,14 @@ fn merge_sql(layout: &Layout) -> (String, String) {
     (insert, or_update)
 }
 
-/// The server's reason when it is the row that it refuses: data that do not fit, a constraint, a trigger of the office's own.
-fn fault_of_the_row(error: &anyhow::Error) -> Option<String> {
-    let database = error.downcast_ref::<sqlx::Error>()?.as_database_error()?;
-    let code = database.code()?;
-    ["22", "23", "P0"]
-        .iter()
-        .any(|class| code.starts_with(class))
-        .then(|| format!("{} ({code})", database.message()))
+/// Whether it is a row that the server refuses: data that do not fit, a constraint, a trigger of the office's own.
+fn is_fault_of_a_row(error: &anyhow::Error) -> bool {
+    let code = error
+        .downcast_ref::<sqlx::Error>()
+        .and_then(|error| error.as_database_error()?.code());
+    code.is_some_and(|code| {
+        ["22", "23", "P0"]
+            .iter()
+            .any(|class| code.starts_with(class))
+    })
 }
