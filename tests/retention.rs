@@ -22,7 +22,7 @@ use common::{
     waiting::until,
 };
 use jiff::{
-    ToSpan,
+    Timestamp, ToSpan,
     civil::{Date, date},
 };
 use pumphouse::{
@@ -266,9 +266,19 @@ fn the_central_office_keeps_what_goes_here() {
         let store = Connection::open(&place.config.store).expect("the store");
         store.execute(sql, []).expect("written");
     };
-    // As after 35 days.
-    change("DELETE FROM changes");
-    change("UPDATE central_sync SET pruned = acked");
+    let acknowledge = |days_later: i64| {
+        let acked = place.number("SELECT acked FROM central_sync");
+        let now_s = Timestamp::now().as_second() + days_later * 86_400;
+        let mut store = Store::open(&place.config.store, None).expect("the store opens");
+        store.begin().expect("begun");
+        store.note_acked(acked, now_s).expect("noted");
+        store.commit().expect("committed");
+    };
+    // However long it waited, the office has had it for 34 days only.
+    change("UPDATE changes SET at_ts = at_ts - 100 * 86400");
+    acknowledge(34);
+    assert_eq!(place.purge(true), (0, Kept::Unsent));
+    acknowledge(36);
     change(
         "INSERT INTO central_refused SELECT 'readings_wide', '{}', min(ts), '{}', 'a reason', 0 FROM readings_wide",
     );

@@ -14,7 +14,8 @@ use super::{Store, look::series::sum_up, ranges::Ranges, troubles::Part};
 
 /// Ranges of a table that one transaction may leave; more are joined.
 const RANGES_MAX: usize = 16;
-/// How long confirmed entries are kept, s: a central office restored from a backup as old as this gets exactly what it lacks.
+/// How long entries are kept once the central office has taken them, s: restored from a backup as old as this, it gets exactly what
+/// it lacks.
 const KEPT_S: i64 = 35 * 86_400;
 
 /// A table that the central office takes.
@@ -301,12 +302,21 @@ impl Store {
     pub fn note_acked(&mut self, seq: i64, now_s: i64) -> anyhow::Result<()> {
         self.changes.frozen = self.changes.frozen.max(seq);
         self.connection
+            .prepare_cached(
+                "UPDATE changes SET acked_ts = ?2 WHERE seq > (SELECT acked FROM central_sync) AND seq <= ?1",
+            )?
+            .execute([seq, now_s])?;
+        self.connection
             .prepare_cached("UPDATE central_sync SET acked = ?, acked_ts = ?")?
             .execute([seq, now_s])?;
         self.end_trouble(Part::Central)?;
+        // The newest one stays: the office's mark names it.
         let pruned: Option<i64> = self
             .connection
-            .prepare_cached("SELECT max(seq) FROM changes WHERE seq < ? AND at_ts < ?")?
+            .prepare_cached(
+                "SELECT max(seq) FROM changes WHERE seq < (SELECT seq FROM changes \
+                 WHERE seq >= ? OR acked_ts IS NULL OR acked_ts >= ? ORDER BY seq LIMIT 1)",
+            )?
             .query_row([seq, now_s - KEPT_S], |row| row.get(0))?;
         if let Some(pruned) = pruned {
             self.connection

@@ -85,6 +85,9 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("../../migrations/sqlite/0008_retention.sql")),
     M::up(include_str!("../../migrations/sqlite/0009_quality.sql")),
     M::up(include_str!("../../migrations/sqlite/0010_troubles.sql")),
+    M::up(include_str!(
+        "../../migrations/sqlite/0011_acknowledged.sql"
+    )),
 ];
 
 /// The store, open for writing.
