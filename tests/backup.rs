@@ -194,12 +194,8 @@ fn a_page_that_meets_the_damage_ends_the_daemon_and_what_was_lost_is_listed() {
     assert_eq!(daemon.terminate(), Some(0));
 }
 
-/// SQLite's quick check goes past this one: every page is sound by itself.
-#[test]
-fn an_index_that_lacks_a_row_is_damage() {
-    let (folder, _) = station("index");
-    let whole = tables(&folder.store());
-    let store = Connection::open(folder.store()).expect("the store");
+/// An index no longer has all rows. SQLite's quick check goes past that: every page is sound by itself.
+fn damage_index(store: &Connection) {
     let name: String = store
         .query_row(
             "SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'alert_journal' AND sql IS NOT NULL",
@@ -213,12 +209,55 @@ fn an_index_that_lacks_a_row_is_damage() {
              UPDATE sqlite_schema SET sql = 'CREATE INDEX {name} ON alert_journal (id) WHERE id > 0' WHERE name = '{name}';"
         ))
         .expect("the index is another");
-    drop(store);
+}
+
+#[test]
+fn an_index_that_lacks_a_row_is_damage() {
+    let (folder, _) = station("index");
+    let whole = tables(&folder.store());
+    damage_index(&Connection::open(folder.store()).expect("the store"));
     let mut daemon = folder.run();
     daemon.wait_for_log("the newest good backup is in its place");
     folder.wait_until_read();
     assert_eq!(daemon.terminate(), Some(0));
     assert_eq!(tables(&folder.store()), whole);
+}
+
+#[test]
+fn a_power_cut_while_a_damaged_store_is_set_aside_hides_nothing() {
+    let (folder, _) = station("cut");
+    let whole = tables(&folder.store());
+    let log = |of: &Path| PathBuf::from(format!("{}-wal", of.display()));
+    let aside = PathBuf::from(format!(
+        "{}.damaged-20250303T000000Z",
+        folder.store().display()
+    ));
+    // The damage and a minute of the PLC's are in the log alone, which has just been moved.
+    let store = Connection::open(folder.store()).expect("the store");
+    store
+        .pragma_update(None, "wal_autocheckpoint", 0)
+        .expect("set");
+    store
+        .execute(
+            "UPDATE readings_wide SET source = 'modbus' WHERE ts = (SELECT max(ts) FROM readings_wide)",
+            [],
+        )
+        .expect("written");
+    damage_index(&store);
+    fs::copy(log(&folder.store()), log(&aside)).expect("copied");
+    let sound = fs::read(folder.store()).expect("read");
+    drop(store);
+    fs::write(folder.store(), sound).expect("written");
+    fs::hard_link(folder.store(), &aside).expect("linked");
+
+    let mut daemon = folder.run();
+    daemon.wait_for_log("the newest good backup is in its place");
+    daemon.wait_for_log("polled_rows=1");
+    folder.wait_until_read();
+    assert_eq!(daemon.terminate(), Some(0));
+    assert_eq!(tables(&folder.store()), whole);
+    let aside = set_aside(&folder, ".damaged-");
+    assert!(aside.len() == 1 && log(&aside[0]).exists(), "{aside:?}");
 }
 
 #[test]

@@ -214,6 +214,7 @@ impl Line {
                 Ok(None) => LOOK,
                 Err(error) => {
                     log::warn!(hook = self.hook.name(), cause = format!("{error:#}"); "cannot read which calls are due");
+                    self.handle.report_async(&error).await;
                     STORE_RETRY
                 }
             };

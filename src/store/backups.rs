@@ -6,7 +6,7 @@
 use std::{
     fs::{self, File, Permissions},
     io::{self, ErrorKind},
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -235,26 +235,53 @@ fn replace(
     }
     let aside = beside(&format!(".{why}-{}", stamp(now_s)?));
     let had_store = store.exists();
-    // The log goes first: left beside another store, it would be taken for that one's. Where another store comes, the old one keeps
-    // its name until then, so that after a power cut in between the next start finds it and begins again.
-    for ending in ["-wal", "-shm", ""] {
-        let (from, to) = (
-            beside(ending),
-            PathBuf::from(format!("{}{ending}", aside.display())),
-        );
-        if from.exists() {
-            let is_replaced = ending.is_empty() && by.is_some();
-            if !is_replaced || fs::hard_link(&from, &to).is_err() {
-                fs::rename(&from, &to)
-                    .with_context(|| format!("cannot set {} aside", from.display()))?;
-            }
-        }
+    // The store has both names until the end, so that [`take_back`] knows it after a power cut in between. A disk without links
+    // cannot do that.
+    let has_both = had_store && fs::hard_link(store, &aside).is_ok();
+    // Left beside another store, the log would be taken for that one's.
+    move_log(store, &aside)?;
+    if had_store && !has_both {
+        fs::rename(store, &aside)
+            .with_context(|| format!("cannot set {} aside", store.display()))?;
     }
     if by.is_some() {
         fs::rename(&part, store)?;
+    } else if has_both {
+        fs::remove_file(store)?;
     }
     sync_folder(store.parent().unwrap_or(Path::new("")))?;
     Ok(had_store.then_some(aside))
+}
+
+/// Undoes a [`replace`] that a power cut ended half way: what was set aside is the store, with its log.
+fn take_back(store: &Path) -> anyhow::Result<()> {
+    let is = fs::metadata(store)?;
+    if is.nlink() == 1 {
+        return Ok(());
+    }
+    let folder = store.parent().filter(|folder| *folder != Path::new(""));
+    for entry in fs::read_dir(folder.unwrap_or(Path::new(".")))? {
+        let aside = entry?.path();
+        let is_store =
+            fs::metadata(&aside).is_ok_and(|it| (it.dev(), it.ino()) == (is.dev(), is.ino()));
+        if is_store && aside.file_name() != store.file_name() {
+            move_log(&aside, store)?;
+            fs::remove_file(&aside)?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives a store's log to the store by another name.
+fn move_log(store: &Path, to: &Path) -> anyhow::Result<()> {
+    for ending in ["-wal", "-shm"] {
+        let of = |store: &Path| PathBuf::from(format!("{}{ending}", store.display()));
+        if of(store).exists() {
+            fs::rename(of(store), of(to))
+                .with_context(|| format!("cannot move {}", of(store).display()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Looks at a store as a whole before it is used; a damaged one is replaced by the newest sound backup. `None` when it is sound,
@@ -264,6 +291,7 @@ pub fn heal(store: &Path, backups: &Path, now_s: i64) -> anyhow::Result<Option<H
         return Ok(None);
     }
     let lock = lock(store, STOP_FIRST)?;
+    take_back(store)?;
     let Some(damage) = damage_of(store)? else {
         return Ok(None);
     };

@@ -40,6 +40,9 @@ pub async fn ask(State(shared): State<Arc<Shared>>, Body(asked): Body<Question>)
     let desk = Desk::new(&shared.config);
     let answering =
         tokio::task::spawn_blocking(move || desk.answer(&asked.question, Engine::Either));
-    let answer = answering.await.map_err(anyhow::Error::from)??;
-    Ok(Json(json!(answer)))
+    let answer = answering.await.map_err(anyhow::Error::from)?;
+    if let Err(error) = &answer {
+        shared.handle.report_async(error).await;
+    }
+    Ok(Json(json!(answer?)))
 }
