@@ -329,6 +329,15 @@ impl Store {
         Ok(())
     }
 
+    /// Notes that the central office was set back: what lies behind `seq` it lacks once more, and it waits like anything else.
+    pub fn note_set_back(&mut self, seq: i64) -> rusqlite::Result<()> {
+        self.connection
+            .execute("UPDATE changes SET acked_ts = NULL WHERE seq > ?", [seq])?;
+        self.connection
+            .execute("UPDATE central_sync SET acked = ?", [seq])?;
+        Ok(())
+    }
+
     /// Puts everything into the change log once more, oldest first, behind `after`: every row there is, and the keys from the
     /// first one on at which there is none, so that what is gone goes at the office too. What the log held before is thereby in
     /// it. What is older than all that a table holds was purged here, or is a former store's; the office keeps it, unless the log
@@ -560,6 +569,34 @@ mod tests {
         assert_eq!(days, [(first, first + 7)]);
         assert!(batch.ranges.contains_key(&Synced::Rejects));
         assert_eq!(snapshot.rows_waiting().expect("counted"), 4);
+    }
+
+    #[test]
+    fn an_entry_is_kept_for_35_days_from_when_the_office_took_it_last() {
+        const DAY_S: i64 = 86_400;
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut store = Store::open(&folder.path().join("a.db"), None).expect("a store");
+        store.begin().expect("begun");
+        for day in 1..=3 {
+            store.changes.note(Synced::Days, 1000 * day);
+            assert_eq!(store.freeze_changes().expect("frozen"), day);
+        }
+        let kept = |store: &Store| -> Vec<i64> {
+            let entries = between(&store.connection, (0, i64::MAX), 10).expect("entries");
+            entries.iter().map(|entry| entry.seq).collect()
+        };
+        store.note_acked(3, 100 * DAY_S).expect("noted");
+        assert_eq!(kept(&store), [1, 2, 3], "however long they waited");
+        store.note_set_back(0).expect("noted");
+        let waiting = waiting_since(&store.connection).expect("known");
+        assert!(waiting.is_some(), "what it lacks waits");
+        store.note_acked(2, 110 * DAY_S).expect("noted");
+        store.note_acked(3, 111 * DAY_S).expect("noted");
+        store.note_acked(3, 136 * DAY_S).expect("noted");
+        assert_eq!(kept(&store), [1, 2, 3], "36 days after it took them first");
+        store.note_acked(3, 146 * DAY_S).expect("noted");
+        assert_eq!(kept(&store), [3], "its mark names the newest");
+        assert_eq!(standing(&store.connection).expect("known").pruned, 2);
     }
 
     #[test]

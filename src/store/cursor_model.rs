@@ -318,7 +318,15 @@ impl Model {
         }
         let mark = self.centre.mark.clone();
         let from = match met {
-            Meeting::GoOn(from) => from,
+            Meeting::GoOn(from) => {
+                if from < standing.acked {
+                    let store = self.store();
+                    store.begin().expect("begun");
+                    store.note_set_back(from).expect("noted");
+                    store.commit().expect("committed");
+                }
+                from
+            }
             Meeting::SendAll { after, .. } => {
                 self.sent_anew = true;
                 let store = self.store();

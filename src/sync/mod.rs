@@ -183,6 +183,11 @@ impl Centre {
                     }
                     _ => {}
                 }
+                if from < standing.acked {
+                    self.handle
+                        .transact_async(move |store| Ok(store.note_set_back(from)?))
+                        .await?;
+                }
                 from
             }
             Meeting::SendAll { after, why } => {
