@@ -36,6 +36,7 @@ use crate::{
         writer::{Handle, Writer},
     },
     watchdog::{self, notify},
+    web::look_at_files,
 };
 use carriers::{Carriers, Ground};
 use plant_loop::PlantLoop;
@@ -225,15 +226,23 @@ impl Daemon {
     /// Reads the config again and tells what changed; a bad one leaves everything as it is.
     fn reload(&mut self) {
         let path = &self.path;
+        let refuse = |fault: &str| log::error!(config = path.display().to_string(), fault; "the changed config is not used");
         let mut config = match Config::load(path) {
             Ok(config) => config,
             Err(faults) => {
                 for fault in &faults.faults {
-                    log::error!(config = path.display().to_string(), fault = fault.to_string(); "the changed config is not used");
+                    refuse(&fault.to_string());
                 }
                 return;
             }
         };
+        // Files that the daemon cannot use would take away the dashboard that there is.
+        if let Some(web) = &config.web
+            && self.config.web.as_ref() != Some(web)
+            && let Err(error) = look_at_files(web)
+        {
+            return refuse(&format!("the dashboard could not be served: {error:#}"));
+        }
         let keys: std::collections::BTreeSet<_> = self
             .config
             .written

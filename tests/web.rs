@@ -2,7 +2,13 @@
 
 mod common;
 
-use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Stdio, sync::Arc};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::Arc,
+};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use common::{
@@ -708,9 +714,12 @@ fn the_network_is_served_with_passwords_and_tls_or_not_at_all() {
         line(&folder, "olaf", "operator", "turning wheel"),
     )
     .expect("written");
-    folder.configure(&format!(
-        "[web]\nlisten = \"0.0.0.0:{port}\"\npassword_file = \"passwords\"\ntls_cert_file = {certificate:?}\ntls_key_file = {key:?}\n"
-    ));
+    let config = |key: &Path| {
+        folder.configure(&format!(
+            "[web]\nlisten = \"0.0.0.0:{port}\"\npassword_file = \"passwords\"\ntls_cert_file = {certificate:?}\ntls_key_file = {key:?}\n"
+        ));
+    };
+    config(&key);
     pumphouse::app::choose_crypto();
     let roots = ureq::tls::parse_pem(&fs::read(authority.file()).expect("read"))
         .filter_map(|item| match item {
@@ -727,11 +736,18 @@ fn the_network_is_served_with_passwords_and_tls_or_not_at_all() {
         .tls_config(tls)
         .build()
         .new_agent();
-    let _daemon = folder.run();
+    let daemon = folder.run();
     let mut client = Client::with(agent, format!("https://localhost:{port}")).wait();
     let answer = log_in(&mut client, "olaf", "turning wheel");
     assert_eq!(answer.status, 200, "{}", answer.body);
     assert!(answer.header("set-cookie").contains("; Secure"));
     assert!(!answer.header("strict-transport-security").is_empty());
     assert_eq!(client.get("/api/v1/now").status, 200);
+
+    let ServerCertificate { key: another, .. } = authority.server(&["elsewhere"]);
+    config(&another);
+    daemon.hang_up();
+    daemon.wait_for_log("the changed config is not used");
+    assert!(daemon.log().contains("does not fit its key"));
+    assert_eq!(client.get("/api/v1/now").status, 200, "what there is stays");
 }
