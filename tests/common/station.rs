@@ -14,7 +14,10 @@ use pumphouse::{calendar, clock::Clock, tags::TAG_NAMES};
 use rusqlite::{Connection, OpenFlags, types::ValueRef};
 use tempfile::TempDir;
 
-use super::waiting::{DEADLINE, until};
+use super::{
+    shipped::environment,
+    waiting::{DEADLINE, until},
+};
 
 /// One minute of the test's station.
 #[derive(Clone)]
@@ -358,6 +361,7 @@ impl Daemon {
 
     fn spawn(mut command: Command, config: &Path, log: &Path) -> Self {
         let process = command
+            .envs(environment())
             .args(["run", "--config"])
             .arg(config)
             .stderr(File::create(log).expect("a log"))
