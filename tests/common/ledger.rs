@@ -2,7 +2,7 @@
 //!
 //! The station's exports grow while the daemon, the central office, the broker, the lines between them, the disk and the
 //! clock fail. In a soak the daemon does all that it can beside: it keeps a budget of the disk, serves its dashboard, runs the models,
-//! calls somebody. It goes on for months, is reloaded with other configs and upgraded, and what it takes is noted. Afterwards: every row
+//! calls somebody. It is hardly ever killed, but reloaded with other configs and upgraded, and what it takes is noted. Afterwards: every row
 //! that the exports hold is in the store or was purged from it; every row is at the central office or refused with a reason; every line
 //! of the journal has reached the panel, in order.
 
@@ -47,15 +47,22 @@ const START_MIN: i64 = 20_148 * 1440;
 /// The disk under the store, bytes: so much, and so much more for each day.
 const DISK_BYTES: u64 = 256 << 20;
 const DISK_BYTES_A_DAY: u64 = 3 << 19;
+/// A daemon that still starts has fewer threads.
+const THREADS_AT_WORK_MIN: usize = 4;
 /// Measures taken in a run.
 const MEASURES: u32 = 60;
 /// Furthest step of the box's clock, min.
 const CLOCK_STEP_MIN: i64 = 600;
+/// What waits for the broker, and for the central office.
+const UNACKED: &str = "SELECT count(*) FROM mqtt_outbox WHERE acked_ts IS NULL";
+const UNSENT: &str = "SELECT count(*) FROM changes WHERE seq > (SELECT acked FROM central_sync)";
 /// How long nothing may move before all has arrived, once nothing fails any more.
 const SETTLE: Duration = Duration::from_secs(240);
 /// The central office refuses one minute in this many; in a soak only from this day on: what is refused is not purged.
 const REFUSED_EVERY: u32 = 500;
 const REFUSED_FROM_DAY: i64 = 300;
+/// How old a backup may be that the central office is set back to, days: within the 35 for which the change log is kept.
+const BACKUP_DAYS_MAX: i64 = 30;
 /// The budget of a soak's store, GB: some 200 days.
 pub const BUDGET_GB: f64 = 0.08;
 
@@ -65,7 +72,7 @@ pub struct Plan {
     pub seed: u64,
     pub days: u32,
     pub faults: u32,
-    /// Whether the daemon goes on for months instead of being killed all the time.
+    /// Whether the daemon does all that it can, and is reloaded instead of being killed all the time.
     pub is_soak: bool,
 }
 
@@ -77,6 +84,9 @@ pub struct Measure {
     pub files: usize,
     pub threads: usize,
     pub store_mb: f64,
+    /// What waits for the broker, and entries of the change log that wait for the central office.
+    pub messages: u64,
+    pub changes: u64,
 }
 
 /// What a run came to.
@@ -242,7 +252,8 @@ struct World {
     broker: Mosquitto,
     broker_line: Proxy,
     panel: Panel,
-    backup: Option<Backup>,
+    /// Taken on a day.
+    backup: Option<(i64, Backup)>,
     /// What is down or disturbed, and the step at which it ends.
     ends: Vec<(u32, Disturbance)>,
     account: Account,
@@ -508,15 +519,15 @@ impl World {
                 self.office.kill();
                 "central office killed"
             }
-            // What it lost of what was purged here, no box has.
-            40..42 if !self.is_soak && !self.is_disturbed(Disturbance::Office) => {
+            40..42 if !self.is_disturbed(Disturbance::Office) => {
+                let day = self.day(step);
                 match self.backup.take() {
-                    Some(backup) => {
+                    Some((taken, backup)) if day - taken <= BACKUP_DAYS_MAX => {
                         self.office.restore(&backup);
                         "central office restored"
                     }
-                    None => {
-                        self.backup = Some(self.office.backup());
+                    _ => {
+                        self.backup = Some((day, self.office.backup()));
                         "central office backed up"
                     }
                 }
@@ -564,7 +575,11 @@ impl World {
         *self.account.faults.entry(name).or_default() += 1;
     }
 
-    /// What the daemon takes, if it runs and its store can be asked.
+    fn day(&self, step: u32) -> i64 {
+        (self.now(step) - START_MIN) / 1440
+    }
+
+    /// What the daemon takes, if it is at work and its store can be asked.
     fn measure(&self, step: u32) -> Option<Measure> {
         let pid = self.daemon.as_ref()?.pid();
         let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
@@ -572,12 +587,18 @@ impl World {
             let line = status.lines().find_map(|line| line.strip_prefix(name))?;
             line.split_whitespace().next()?.parse::<f64>().ok()
         };
+        let threads = number("Threads:")? as usize;
+        if threads < THREADS_AT_WORK_MIN {
+            return None;
+        }
         Some(Measure {
-            day: (self.now(step) - START_MIN) / 1440,
+            day: self.day(step),
             rss_mb: number("VmRSS:")? / 1024.0,
             files: fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count(),
-            threads: number("Threads:")? as usize,
+            threads,
             store_mb: fs::metadata(self.store()).ok()?.len() as f64 / 1e6,
+            messages: self.ask_store(UNACKED)?.parse().ok()?,
+            changes: self.ask_store(UNSENT)?.parse().ok()?,
         })
     }
 
@@ -643,16 +664,8 @@ impl World {
                 "SELECT sum(position) FROM ingest_files",
                 end,
             ),
-            (
-                "the broker has everything",
-                "SELECT count(*) FROM mqtt_outbox WHERE acked_ts IS NULL",
-                0,
-            ),
-            (
-                "the central office has everything",
-                "SELECT count(*) FROM changes WHERE seq > (SELECT acked FROM central_sync)",
-                0,
-            ),
+            ("the broker has everything", UNACKED, 0),
+            ("the central office has everything", UNSENT, 0),
         ] {
             let at_the_end = at_the_end.to_string();
             let mut known = None;
@@ -663,19 +676,21 @@ impl World {
                 }));
             }
         }
-        if self.is_soak {
-            // While anything is unsent, it stays; what is too new, too, but that is less.
-            let is_kept = format!(
-                "SELECT (page_count - freelist_count) * page_size <= {} \
-                 FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
-                BUDGET_GB * 1e9
-            );
-            self.wait("the store is within its budget", |world| {
-                (world.ask_store(&is_kept)? == "1").then_some(())
-            });
-            let bytes = fs::metadata(self.store()).expect("its size").len();
-            self.account.store_mb = bytes as f64 / 1e6;
-        }
+    }
+
+    /// Once the central office has had everything for as long as it may be set back, the store is within its budget.
+    fn keep_the_budget(&mut self) {
+        self.clock.set(self.end_min + 40 * 1440);
+        let is_kept = format!(
+            "SELECT (page_count - freelist_count) * page_size <= {} \
+             FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
+            BUDGET_GB * 1e9
+        );
+        self.wait("the store is within its budget", |world| {
+            (world.ask_store(&is_kept)? == "1").then_some(())
+        });
+        let bytes = fs::metadata(self.store()).expect("its size").len();
+        self.account.store_mb = bytes as f64 / 1e6;
     }
 
     fn wait<T>(&mut self, what: &str, done: impl Fn(&Self) -> Option<T>) -> T {
@@ -701,6 +716,9 @@ impl World {
         self.rows_balance();
         self.messages_balance();
         self.tables_are_those_of_an_undisturbed_run();
+        if self.is_soak {
+            self.keep_the_budget();
+        }
         self.account
     }
 
