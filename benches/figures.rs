@@ -16,7 +16,7 @@ use common::{
     binary,
     mosquitto::Mosquitto,
     panel::Panel,
-    shipped::copy_models,
+    shipped::{copy_models, exposure},
     station::{Daemon, Folder},
     waiting::within,
 };
@@ -51,7 +51,7 @@ fn main() {
     for unit in ["pumphouse", "pumphouse-backup", "pumphouse-retrain"] {
         row(
             &format!("exposure of `{unit}.service`, 0 to 10"),
-            exposure(root, unit),
+            exposure(&format!("{unit}.service")).to_string(),
         );
     }
 
@@ -156,23 +156,6 @@ fn package(root: &Path) -> PathBuf {
         String::from_utf8_lossy(&output.stderr)
     );
     told.lines().last().expect("the package's name").into()
-}
-
-fn exposure(root: &Path, unit: &str) -> String {
-    let output = Command::new("systemd-analyze")
-        .args(["security", "--offline=true", "--no-pager"])
-        .arg(root.join(format!("systemd/{unit}.service")))
-        .output()
-        .expect("systemd-analyze runs");
-    let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    let (_, rest) = told
-        .split_once("Overall exposure level for ")
-        .expect("a verdict");
-    let figure = rest
-        .split(": ")
-        .nth(1)
-        .and_then(|rest| rest.split(' ').next());
-    figure.expect("a figure").to_owned()
 }
 
 /// Seconds from the start of the program to an alert at a panel.
