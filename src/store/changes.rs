@@ -311,13 +311,26 @@ impl Store {
             .execute([seq, now_s])?;
         self.end_trouble(Part::Central)?;
         // The newest one stays: the office's mark names it.
-        let pruned: Option<i64> = self
+        let kept: Option<(i64, Option<i64>)> = self
             .connection
             .prepare_cached(
-                "SELECT max(seq) FROM changes WHERE seq < (SELECT seq FROM changes \
-                 WHERE seq >= ? OR acked_ts IS NULL OR acked_ts >= ? ORDER BY seq LIMIT 1)",
+                "SELECT seq, acked_ts FROM changes WHERE seq >= ? OR acked_ts IS NULL OR acked_ts >= ? ORDER BY seq LIMIT 1",
             )?
-            .query_row([seq, now_s - KEPT_S], |row| row.get(0))?;
+            .query_row([seq, now_s - KEPT_S], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let Some((kept, kept_acked_ts)) = kept else {
+            return Ok(());
+        };
+        if kept_acked_ts.is_some_and(|acked_ts| acked_ts > now_s) {
+            // Taken while the clock was ahead: it would stay until then, and all behind it.
+            self.connection
+                .prepare_cached("UPDATE changes SET acked_ts = ?1 WHERE acked_ts > ?1")?
+                .execute([now_s])?;
+        }
+        let pruned: Option<i64> = self
+            .connection
+            .prepare_cached("SELECT max(seq) FROM changes WHERE seq < ?")?
+            .query_row([kept], |row| row.get(0))?;
         if let Some(pruned) = pruned {
             self.connection
                 .prepare_cached("DELETE FROM changes WHERE seq <= ?")?
@@ -329,10 +342,13 @@ impl Store {
         Ok(())
     }
 
-    /// Notes that the central office was set back: what lies behind `seq` it lacks once more, and it waits like anything else.
+    /// Notes that the central office was set back: what lies behind `seq` it lacks once more, and from now on it waits like
+    /// anything else.
     pub fn note_set_back(&mut self, seq: i64) -> rusqlite::Result<()> {
-        self.connection
-            .execute("UPDATE changes SET acked_ts = NULL WHERE seq > ?", [seq])?;
+        self.connection.execute(
+            "UPDATE changes SET acked_ts = NULL, at_ts = unixepoch() WHERE seq > ? AND acked_ts IS NOT NULL",
+            [seq],
+        )?;
         self.connection
             .execute("UPDATE central_sync SET acked = ?", [seq])?;
         Ok(())
@@ -597,6 +613,16 @@ mod tests {
         store.note_acked(3, 146 * DAY_S).expect("noted");
         assert_eq!(kept(&store), [3], "its mark names the newest");
         assert_eq!(standing(&store.connection).expect("known").pruned, 2);
+        // The clock was ten years ahead for a while.
+        store.changes.note(Synced::Days, 9000);
+        store.freeze_changes().expect("frozen");
+        store.note_acked(4, 4000 * DAY_S).expect("noted");
+        store.changes.note(Synced::Days, 9500);
+        store.freeze_changes().expect("frozen");
+        store.note_acked(5, 200 * DAY_S).expect("noted");
+        assert_eq!(kept(&store), [4, 5]);
+        store.note_acked(5, 236 * DAY_S).expect("noted");
+        assert_eq!(kept(&store), [5]);
     }
 
     #[test]

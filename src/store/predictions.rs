@@ -217,12 +217,13 @@ impl Store {
         Ok(())
     }
 
-    /// Drops predictions that nobody looks at any more and that the central office has, if there is one.
+    /// Drops predictions that nobody looks at any more and that the central office has, if there is one: as with minutes, nor may it
+    /// be about to lack them again.
     pub fn drop_old_predictions(&mut self, newest: Minute, has_centre: bool) -> anyhow::Result<()> {
         let before = newest * 60 - KEPT_S;
-        let unsent = "SELECT min(first) FROM changes, central_sync WHERE tbl = 'predictions' AND seq > acked";
-        let unsent: Option<i64> = self.connection.query_row(unsent, [], |row| row.get(0))?;
-        let until = unsent
+        let logged = "SELECT min(first) FROM changes WHERE tbl = 'predictions'";
+        let logged: Option<i64> = self.connection.query_row(logged, [], |row| row.get(0))?;
+        let until = logged
             .filter(|_| has_centre)
             .map_or(before, |first| first.min(before));
         self.connection

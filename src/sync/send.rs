@@ -168,20 +168,20 @@ impl Sender<'_> {
             Err(error) => return Err(error),
         }
         let some = format!("{insert} WHERE place BETWEEN $2 AND $3 {or_update}");
-        let refused = self.merge_apart(transaction, layout, rows, &some).await?;
-        sent.refused.extend(refused);
-        Ok(())
+        self.merge_apart(transaction, layout, rows, &some, sent)
+            .await
     }
 
-    /// Takes over those of the staged rows that the server accepts; the others. It finds them itself, by halving: with a round trip
-    /// for each step, a long line would take hours over them.
+    /// Takes over those of the staged rows that the server accepts. It finds the others itself, by halving: with a round trip for each
+    /// step, a long line would take hours over them.
     async fn merge_apart(
         &self,
         transaction: &mut PgTransaction<'_>,
         layout: &Layout,
         rows: i32,
         some: &str,
-    ) -> anyhow::Result<Vec<Refused>> {
+        sent: &mut Sent,
+    ) -> anyhow::Result<()> {
         let name = layout.table.name();
         let sql = format!(
             "CREATE INDEX IF NOT EXISTS stage_{name}_place ON stage_{name} (place); \
@@ -209,14 +209,16 @@ impl Sender<'_> {
                 places.push(place);
                 reasons.push(reason);
             }
-            if places.len() > REFUSED_MAX {
+            if sent.refused.len() + places.len() > REFUSED_MAX {
                 bail!(
                     "the central office refuses more than {REFUSED_MAX} rows of one batch, the last one because: {}",
                     reasons.last().map_or("", String::as_str)
                 );
             }
         }
-        self.staged(transaction, layout, places, reasons).await
+        let refused = self.staged(transaction, layout, places, reasons).await?;
+        sent.refused.extend(refused);
+        Ok(())
     }
 
     /// Whether the site has no row in the time of what is staged.
