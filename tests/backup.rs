@@ -194,6 +194,21 @@ fn a_page_that_meets_the_damage_ends_the_daemon_and_what_was_lost_is_listed() {
     assert_eq!(daemon.terminate(), Some(0));
 }
 
+#[test]
+fn a_question_that_meets_the_damage_ends_the_daemon() {
+    let (folder, _) = station("asked");
+    let port = free_port();
+    folder.configure(&format!("[web]\nlisten = \"127.0.0.1:{port}\"\n"));
+    let mut daemon = folder.run();
+    let mut client = Client::new(port).wait();
+    client.take_token();
+    damage(&folder.store());
+    let question = json!({ "question": "When was the lowest level this month?" });
+    let answer = client.post("/api/v1/ask", &question);
+    assert_eq!(answer.status, 500, "{}", answer.body);
+    assert_eq!(daemon.wait(), Some(1), "{}", daemon.log());
+}
+
 /// An index no longer has all rows. SQLite's quick check goes past that: every page is sound by itself.
 fn damage_index(store: &Connection) {
     let name: String = store
@@ -257,7 +272,14 @@ fn a_power_cut_while_a_damaged_store_is_set_aside_hides_nothing() {
     assert_eq!(daemon.terminate(), Some(0));
     assert_eq!(tables(&folder.store()), whole);
     let aside = set_aside(&folder, ".damaged-");
-    assert!(aside.len() == 1 && log(&aside[0]).exists(), "{aside:?}");
+    assert_eq!(aside.len(), 1);
+    let polled: i64 = Connection::open(&aside[0])
+        .and_then(|store| {
+            let sql = "SELECT count(*) FROM readings_wide WHERE source = 'modbus'";
+            store.query_row(sql, [], |row| row.get(0))
+        })
+        .expect("what was in the log");
+    assert_eq!(polled, 1);
 }
 
 #[test]

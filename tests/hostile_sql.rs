@@ -192,6 +192,7 @@ fn kind(answer: &Result<Rows, Refusal>) -> &'static str {
         Err(Refusal::Time(_)) => "time",
         Err(Refusal::Memory) => "memory",
         Err(Refusal::Sql(_)) => "error",
+        Err(Refusal::Damaged(_)) => "damaged",
         Err(Refusal::Store(_)) => "store",
     }
 }

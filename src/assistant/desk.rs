@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use anyhow::anyhow;
+
 use super::{
     Answer, Show,
     intents::{Context, examples, is_for_nobody, understand},
@@ -12,8 +14,9 @@ use crate::{
     clock::Clock,
     config::{Assistant, Central, Config},
     store::{
+        backups::damage,
         look::Look,
-        question::{Guard, Limits, Rows},
+        question::{Guard, Limits, Refusal, Rows},
     },
     sync::question::Office,
 };
@@ -95,6 +98,7 @@ impl Desk {
                         rows: Some(rows),
                         question,
                     },
+                    Err(Refusal::Damaged(told)) => return Err(damage(&anyhow!(told))),
                     Err(refused) => Answer {
                         sql: Some(understood.sql.clone()),
                         ..refusal(question, BUILT_IN, refused.to_string())
@@ -124,10 +128,19 @@ impl Desk {
         let mut guard = self.guard()?;
         let schema = guard.schema()?;
         let now = text(context.now);
+        let mut damaged = None;
         let found = model::ask(model, &question, &schema, &now, &mut |sql| {
-            guard.query(sql).map_err(|refused| refused.to_string())
+            guard.query(sql).map_err(|refused| {
+                if let Refusal::Damaged(told) = &refused {
+                    damaged = Some(damage(&anyhow!(told.clone())));
+                }
+                refused.to_string()
+            })
         });
-        Ok(told(model, question, found))
+        match damaged {
+            Some(damage) => Err(damage),
+            None => Ok(told(model, question, found)),
+        }
     }
 
     /// Answers a question from the central office's database, by the model: the built-in questions are those of one station.

@@ -25,6 +25,9 @@ use super::{
 const NAME: (&str, &str) = ("pumphouse-", ".db");
 /// Room that a backup leaves on its disk: it must not be what stops the daemon, bytes.
 const ROOM_LEFT_BYTES: u64 = 256 << 20;
+/// Why a store was set aside, in its name: it was damaged, or another was put in its place.
+const DAMAGED: &str = "damaged";
+const REPLACED: &str = "replaced";
 /// What to do where the daemon must not be running.
 const STOP_FIRST: &str = "stop that one first: sudo systemctl stop pumphouse";
 /// Bytes read at once.
@@ -216,7 +219,7 @@ pub fn put_back(store: &Path, backup: &Sound, now_s: i64) -> anyhow::Result<Opti
     if let Ok(connection) = Connection::open(store) {
         let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
     }
-    replace(store, Some(&backup.path), "replaced", now_s)
+    replace(store, Some(&backup.path), REPLACED, now_s)
 }
 
 /// Sets a store aside and puts a copy of another in its place, or none.
@@ -233,7 +236,7 @@ fn replace(
         fs::set_permissions(&part, Permissions::from_mode(0o600))?;
         File::open(&part)?.sync_all()?;
     }
-    let aside = beside(&format!(".{why}-{}", stamp(now_s)?));
+    let aside = free_name(&beside(&format!(".{why}-{}", stamp(now_s)?)));
     let had_store = store.exists();
     // The store has both names until the end, so that [`take_back`] knows it after a power cut in between. A disk without links
     // cannot do that.
@@ -253,6 +256,16 @@ fn replace(
     Ok(had_store.then_some(aside))
 }
 
+/// A name that nothing has: a clock that starts at the same time again and again gives the same twice.
+fn free_name(name: &Path) -> PathBuf {
+    let (mut free, mut number) = (name.to_path_buf(), 1);
+    while free.exists() {
+        number += 1;
+        free = PathBuf::from(format!("{}-{number}", name.display()));
+    }
+    free
+}
+
 /// Undoes a [`replace`] that a power cut ended half way: what was set aside is the store, with its log.
 fn take_back(store: &Path) -> anyhow::Result<()> {
     let is = fs::metadata(store)?;
@@ -261,10 +274,14 @@ fn take_back(store: &Path) -> anyhow::Result<()> {
     }
     let folder = store.parent().filter(|folder| *folder != Path::new(""));
     for entry in fs::read_dir(folder.unwrap_or(Path::new(".")))? {
-        let aside = entry?.path();
-        let is_store =
-            fs::metadata(&aside).is_ok_and(|it| (it.dev(), it.ino()) == (is.dev(), is.ino()));
-        if is_store && aside.file_name() != store.file_name() {
+        let aside = store.with_file_name(entry?.file_name());
+        let was_set_aside = [DAMAGED, REPLACED].iter().any(|why| {
+            let begins = format!("{}.{why}-", store.display());
+            aside.display().to_string().starts_with(&begins)
+        });
+        let is_store = fs::symlink_metadata(&aside)
+            .is_ok_and(|it| (it.dev(), it.ino()) == (is.dev(), is.ino()));
+        if was_set_aside && is_store {
             move_log(&aside, store)?;
             fs::remove_file(&aside)?;
         }
@@ -303,9 +320,10 @@ pub fn heal(store: &Path, backups: &Path, now_s: i64) -> anyhow::Result<Option<H
         }
     });
     let by = backup.as_ref().map(|backup| backup.path.as_path());
-    let aside = replace(store, by, "damaged", now_s)?.context("the damaged store is gone")?;
+    // Before it is replaced, so that a power cut between that and the word of it is next to impossible.
+    let lost = lost(store, by);
+    let aside = replace(store, by, DAMAGED, now_s)?.context("the damaged store is gone")?;
     drop(lock);
-    let lost = lost(&aside, backup.as_ref().map(|backup| backup.path.as_path()));
     Ok(Some(Healed {
         damage,
         aside,
@@ -350,14 +368,14 @@ pub fn is_damage(error: &anyhow::Error) -> bool {
 }
 
 /// The same damage, to be told of a second time.
-pub(super) fn damage(error: &anyhow::Error) -> anyhow::Error {
+pub(crate) fn damage(error: &anyhow::Error) -> anyhow::Error {
     let code = ffi::Error::new(ffi::SQLITE_CORRUPT);
     rusqlite::Error::SqliteFailure(code, Some(format!("{error:#}"))).into()
 }
 
 /// What a damaged store shows beyond a backup that is in no export.
-fn lost(aside: &Path, backup: Option<&Path>) -> Lost {
-    let damaged = open_read_only(aside).ok();
+fn lost(store: &Path, backup: Option<&Path>) -> Lost {
+    let damaged = open_read_only(store).ok();
     // Rows are only ever added to these, in the order of time. What lies before is not looked at: the damage may be there.
     let newest = |table: &str, key: &str| -> Option<i64> {
         let Some(backup) = backup else {

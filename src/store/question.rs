@@ -215,6 +215,9 @@ pub enum Refusal {
     /// The SQL is wrong; what is wrong, in the words of SQLite or of the parser.
     #[error("the SQL is wrong: {0}")]
     Sql(String),
+    /// The store is damaged.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
     /// The store cannot be read now.
     #[error("the store cannot be read now: {0}")]
     Store(String),
@@ -511,6 +514,7 @@ fn refusal_of(error: &rusqlite::Error, time: Duration) -> Refusal {
         None | Some(ErrorCode::Unknown | ErrorCode::TooBig | ErrorCode::TypeMismatch) => {
             Refusal::Sql(message)
         }
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Refusal::Damaged(message),
         Some(_) => Refusal::Store(message),
     }
 }
