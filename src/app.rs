@@ -12,6 +12,7 @@ use std::{
         Arc,
         mpsc::{Sender, channel},
     },
+    time::Duration,
 };
 
 use anyhow::Context;
@@ -23,7 +24,7 @@ use tokio::{
 
 use crate::{
     clock::Clock,
-    config::Config,
+    config::{self, Config},
     modbus::Sample,
     notify::{Hook, hooks},
     pipeline::Pipeline,
@@ -41,6 +42,8 @@ use crate::{
 use carriers::{Carriers, Ground};
 use plant_loop::PlantLoop;
 
+/// How long the files of the dashboard may take to be read: a share that hangs must hold up nobody.
+const FILES_READ_MAX: Duration = Duration::from_secs(10);
 /// How long the service manager waits for the check of a large store, s.
 const CHECK_S_MAX: u32 = 900;
 /// What the service manager is told of a daemon at work.
@@ -182,7 +185,7 @@ impl Daemon {
                     if let Ok(now) = NotifyState::monotonic_usec_now() {
                         notify(&[NotifyState::Reloading, now]);
                     }
-                    self.reload();
+                    self.reload().await;
                     carriers.follow(&self.config).await;
                     notify(&READY);
                 }
@@ -224,7 +227,7 @@ impl Daemon {
     }
 
     /// Reads the config again and tells what changed; a bad one leaves everything as it is.
-    fn reload(&mut self) {
+    async fn reload(&mut self) {
         let path = &self.path;
         let refuse = |fault: &str| log::error!(config = path.display().to_string(), fault; "the changed config is not used");
         let mut config = match Config::load(path) {
@@ -236,13 +239,6 @@ impl Daemon {
                 return;
             }
         };
-        // Files that the daemon cannot use would take away the dashboard that there is.
-        if let Some(web) = &config.web
-            && self.config.web.as_ref() != Some(web)
-            && let Err(error) = look_at_files(web)
-        {
-            return refuse(&format!("the dashboard could not be served: {error:#}"));
-        }
         let keys: std::collections::BTreeSet<_> = self
             .config
             .written
@@ -254,6 +250,12 @@ impl Daemon {
             .filter(|&key| self.config.written.get(key) != config.written.get(key))
             .cloned()
             .collect();
+        // The dashboard begins anew with any change; files that it cannot use would take away the one that there is.
+        if let Some(web) = config.web.clone().filter(|_| !changed.is_empty())
+            && let Err(error) = look_at(web).await
+        {
+            return refuse(&format!("the dashboard could not be served: {error:#}"));
+        }
         for key in &changed {
             let value = |of: &Config| {
                 of.written
@@ -288,6 +290,14 @@ impl Daemon {
             log::error!("the plant's thread has gone");
         }
     }
+}
+
+/// Looks whether a dashboard could be served.
+async fn look_at(web: config::Web) -> anyhow::Result<()> {
+    let looking = tokio::task::spawn_blocking(move || look_at_files(&web));
+    tokio::time::timeout(FILES_READ_MAX, looking)
+        .await
+        .context("its files cannot be read")??
 }
 
 /// Opens the store and its reserve, which is given up when there is no room even to open.
