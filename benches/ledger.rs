@@ -1,7 +1,6 @@
 //! A long seeded run of the ledger: thousands of faults over simulated weeks, and the books held against each other.
 //! `cargo bench --bench ledger -- [--faults N] [--days N] [--seed N] [--soak]`. With --soak it is a year by default, in which
-//! the daemon does all that it can and is ended by a read-only disk only, and what it takes must not grow; what it came to is written to
-//! docs/SOAK.md.
+//! the daemon does all that it can and is seldom ended, and what it takes must not grow; what it came to is written to docs/SOAK.md.
 
 #[path = "../tests/common/mod.rs"]
 mod common;

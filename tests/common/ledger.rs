@@ -2,7 +2,7 @@
 //!
 //! The station's exports grow while the daemon, the central office, the broker, the lines between them, the disk and the
 //! clock fail. In a soak the daemon does all that it can beside: it keeps a budget of the disk, serves its dashboard, runs the models,
-//! calls somebody. It is hardly ever killed, but reloaded with other configs and upgraded, and what it takes is noted. Afterwards: every row
+//! calls somebody. It is seldom ended, but reloaded with other configs and upgraded, and what it takes is noted. Afterwards: every row
 //! that the exports hold is in the store or was purged from it; every row is at the central office or refused with a reason; every line
 //! of the journal has reached the panel, in order.
 
@@ -552,7 +552,12 @@ impl World {
                 }
                 "disk full"
             }
-            90..93 if self.may_mount && !self.is_disturbed(Disturbance::Full) => {
+            // It ends the daemon, which in a soak should get old.
+            90..93
+                if self.may_mount
+                    && !self.is_disturbed(Disturbance::Full)
+                    && (!self.is_soak || self.rng.random_bool(0.1)) =>
+            {
                 if self.disturb(step, Disturbance::ReadOnly) {
                     if let Some(mut daemon) = self.daemon.take() {
                         daemon.kill();
