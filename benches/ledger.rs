@@ -67,7 +67,8 @@ fn report(plan: &Plan, account: &Account) -> String {
         "# Soak\n\nA year of the simulated station at high speed while everything fails that can, and what the daemon takes meanwhile. \
          Written by\n`cargo bench --bench ledger -- --soak --seed {}`, which fails where a row, an alert or an answer is lost or doubled, where a table is not\n\
          that of an undisturbed run, where the last third of the year takes more than the second (medians; memory by 15 %, files and threads by\n\
-         25 %), or where the store is beyond its budget once the central office has had everything for 35 days.\n\n| what | times |\n|---|---|\n",
+         25 %), or where the store is beyond its budget, with more than the newest 90 days in it, once the central office has had\n\
+         everything for 35 days.\n\n| what | times |\n|---|---|\n",
         plan.seed
     );
     let counted = [
@@ -99,7 +100,7 @@ fn report(plan: &Plan, account: &Account) -> String {
     }
     writeln!(
         text,
-        "\nIn the end the store takes {:.0} MB, of a budget of {:.0} MB.",
+        "\nIn the end the store takes {:.0} MB, of a budget of {:.0} MB; the newest 90 days stay in any case.",
         account.store_mb,
         BUDGET_GB * 1e3
     )

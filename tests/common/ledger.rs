@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use pumphouse::tags::TAG_NAMES;
+use pumphouse::{calendar::DAY_MIN, store::retention::KEPT_MIN, tags::TAG_NAMES};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rusqlite::{Connection, OpenFlags};
@@ -683,13 +683,16 @@ impl World {
         }
     }
 
-    /// Once the central office has had everything for as long as it may be set back, the store is within its budget.
+    /// Once the central office has had everything for as long as it may be set back, the store is within its budget, or no more
+    /// minutes are left than always stay. Forecasts go with new minutes only, and there are none.
     fn keep_the_budget(&mut self) {
         self.clock.set(self.end_min + 40 * 1440);
         let is_kept = format!(
             "SELECT (page_count - freelist_count) * page_size <= {} \
+             OR (SELECT max(ts) - min(ts) FROM readings_wide) <= {} \
              FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
-            BUDGET_GB * 1e9
+            BUDGET_GB * 1e9,
+            (KEPT_MIN + DAY_MIN) * 60
         );
         self.wait("the store is within its budget", |world| {
             (world.ask_store(&is_kept)? == "1").then_some(())
