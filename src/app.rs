@@ -37,7 +37,7 @@ use crate::{
         writer::{Handle, Writer},
     },
     watchdog::{self, notify},
-    web::look_at_files,
+    web::look_at_files_aside,
 };
 use carriers::{Carriers, Ground};
 use plant_loop::PlantLoop;
@@ -294,10 +294,9 @@ impl Daemon {
 
 /// Looks whether a dashboard could be served.
 async fn look_at(web: config::Web) -> anyhow::Result<()> {
-    let looking = tokio::task::spawn_blocking(move || look_at_files(&web));
-    tokio::time::timeout(FILES_READ_MAX, looking)
+    tokio::time::timeout(FILES_READ_MAX, look_at_files_aside(web))
         .await
-        .context("its files cannot be read")??
+        .context("its files cannot be read")?
 }
 
 /// Opens the store and its reserve, which is given up when there is no room even to open.

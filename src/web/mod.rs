@@ -176,13 +176,15 @@ pub fn look_at_files(web: &config::Web) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The same on a thread of its own: a file on a share that hangs must hold up nobody.
+pub async fn look_at_files_aside(web: config::Web) -> anyhow::Result<()> {
+    tokio::task::spawn_blocking(move || look_at_files(&web)).await?
+}
+
 /// Looks again and again: a file that cannot be used any more is no reason to end, but somebody must hear of it.
 async fn watch_files(web: &config::Web, attempts: &mut Attempts) -> Infallible {
     loop {
-        let web = web.clone();
-        // A file on a share that hangs must hold up nobody.
-        let looking = tokio::task::spawn_blocking(move || look_at_files(&web));
-        match looking.await.map_err(Into::into).and_then(|looked| looked) {
+        match look_at_files_aside(web.clone()).await {
             Ok(()) => attempts.succeed().await,
             Err(error) => {
                 if let Some(cause) = attempts.fail(&error).await {
