@@ -352,7 +352,8 @@ fn a_hanging_command_is_killed_with_its_children_and_holds_up_nothing_else() {
     let is_alive = || {
         fs::read_to_string(format!("/proc/{child}/cmdline")).is_ok_and(|line| line.contains("987"))
     };
-    assert!(is_alive());
+    // Its number is written before it is a `sleep`.
+    until("the child's start", || is_alive().then_some(()));
     wait_for_states(
         &folder,
         &daemon,
