@@ -15,11 +15,11 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use sd_notify::NotifyState;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    sync::watch,
+    sync::{mpsc::unbounded_channel, watch},
 };
 
 use crate::{
@@ -31,7 +31,7 @@ use crate::{
     publish,
     store::{
         Store,
-        backups::{self, Action, Healed, Lost},
+        backups::{self, Action, Exported, Healed, Lost},
         calls::CallPlan,
         reserve::Reserve,
         writer::{Handle, Writer},
@@ -137,7 +137,7 @@ impl Daemon {
         for note in &config.notes {
             log::info!(note = note.as_str(); "a note on the config");
         }
-        let mut store = open_store(&config, clock)?;
+        let (mut store, owed) = open_store(&config, clock)?;
         store.set_call_plan(call_plan(&config, clock));
         let writer = Writer::start(store)?;
         let (handle, committed) = (writer.handle(), writer.commits());
@@ -148,7 +148,7 @@ impl Daemon {
         )?;
         let (commands, queue) = channel();
         let (ending, ended) = watch::channel(false);
-        let plant_loop = PlantLoop::new(config.clone(), pipeline, clock, commands.clone())?;
+        let plant_loop = PlantLoop::new(config.clone(), pipeline, clock, commands.clone(), owed)?;
         let thread = std::thread::Builder::new()
             .name("plant".into())
             .spawn(move || {
@@ -171,15 +171,18 @@ impl Daemon {
 
     async fn serve(mut self, mut signals: Signals) -> anyhow::Result<()> {
         let mut ended = self.ended.clone();
-        let mut carriers = Carriers::new(self.ground());
+        let (gone, mut part_gone) = unbounded_channel();
+        let mut carriers = Carriers::new(self.ground(), &gone);
         carriers.follow(&self.config).await;
         let watchdog = tokio::spawn(watchdog::feed());
         notify(&READY);
-        loop {
+        let ended_by_itself = loop {
             tokio::select! {
-                _ = signals.terminate.recv() => break,
-                _ = signals.interrupt.recv() => break,
-                _ = ended.wait_for(|&ended| ended) => break,
+                _ = signals.terminate.recv() => break None,
+                _ = signals.interrupt.recv() => break None,
+                _ = ended.wait_for(|&ended| ended) => break Some("plant"),
+                // Without the store all parts end, and the plant's thread has said why.
+                part = part_gone.recv() => break part.filter(|_| self.committed.has_changed().is_ok()).or(Some("plant")),
                 _ = signals.hang_up.recv() => {
                     // By the time the service manager tells one reload from the next.
                     if let Ok(now) = NotifyState::monotonic_usec_now() {
@@ -190,23 +193,24 @@ impl Daemon {
                     notify(&READY);
                 }
             }
-        }
+        };
         notify(&[
             NotifyState::Stopping,
             NotifyState::Status("finishing the step and telling the broker"),
         ]);
         log::info!("pumphouse stops");
-        let ended_by_itself = *self.ended.borrow();
         // When the loop has gone already, there is nobody to tell.
         let _ = self.commands.send(Command::Stop);
         let _ = self.ended.wait_for(|&ended| ended).await;
         carriers.stop().await;
         watchdog.abort();
         drop(self.handle);
-        anyhow::ensure!(
-            self.plant_loop.join().is_ok() && !ended_by_itself,
-            "the plant's thread ended by itself"
-        );
+        let ended_well = self.plant_loop.join().is_ok();
+        if let Some(part) = ended_by_itself.or((!ended_well).then_some("plant")) {
+            bail!(
+                "the part {part} has ended by itself; nothing is lost, and the next start goes on"
+            );
+        }
         Ok(())
     }
 
@@ -299,29 +303,34 @@ async fn look_at(web: config::Web) -> anyhow::Result<()> {
         .context("its files cannot be read")?
 }
 
-/// Opens the store and its reserve, which is given up when there is no room even to open.
-fn open_store(config: &Config, clock: Clock) -> anyhow::Result<Store> {
-    heal_store(config, clock)?;
+/// Opens the store and its reserve, which is given up when there is no room even to open. Where the store had to be mended, also what
+/// the exports owe it.
+fn open_store(config: &Config, clock: Clock) -> anyhow::Result<(Store, Option<Exported>)> {
     let mut reserve = Reserve::of(&config.store, config.reserve_bytes);
-    let mut opened = Store::open(&config.store, publish::face(config));
+    let open = || {
+        let owed = heal_store(config, clock)?;
+        Ok((Store::open(&config.store, publish::face(config))?, owed))
+    };
+    let mut opened = open();
     if let Err(error) = &opened
         && reserve.give_up(error, None)
     {
-        opened = Store::open(&config.store, publish::face(config));
+        opened = open();
     }
-    let mut store = opened?;
+    let (mut store, owed) = opened?;
     store.set_reserve(reserve);
-    Ok(store)
+    Ok((store, owed))
 }
 
-/// Looks at the store as a whole; where it is damaged, the newest good backup takes its place.
-fn heal_store(config: &Config, clock: Clock) -> anyhow::Result<()> {
+/// Looks at the store as a whole; where it is damaged, the newest good backup takes its place, and the minutes that the exports have
+/// to give again are told.
+fn heal_store(config: &Config, clock: Clock) -> anyhow::Result<Option<Exported>> {
     notify(&[
         NotifyState::Status("checking the store"),
         NotifyState::ExtendTimeoutUsec(CHECK_S_MAX * 1_000_000),
     ]);
     let Some(healed) = backups::heal(&config.store, &config.backups.folder, clock.now_s())? else {
-        return Ok(());
+        return Ok(None);
     };
     let Healed {
         damage,
@@ -341,6 +350,7 @@ fn heal_store(config: &Config, clock: Clock) -> anyhow::Result<()> {
     }
     let Lost {
         actions,
+        exported,
         polled_rows,
         forecasts,
         plans,
@@ -356,8 +366,9 @@ fn heal_store(config: &Config, clock: Clock) -> anyhow::Result<()> {
     }
     let actions = actions.map(|actions| actions.len() as i64);
     let told = |count: Option<i64>| count.map_or_else(|| "unknown".into(), |it| it.to_string());
-    log::warn!(operator_actions = told(actions), polled_rows = told(polled_rows), forecasts = told(forecasts), plans = told(plans); "what the damaged store had beyond that");
-    Ok(())
+    let exported_rows = exported.map(|exported| exported.rows);
+    log::warn!(operator_actions = told(actions), exported_rows = told(exported_rows), polled_rows = told(polled_rows), forecasts = told(forecasts), plans = told(plans); "what the damaged store had beyond that; what was exported is read again");
+    Ok(exported)
 }
 
 /// Whom to call, by the config.

@@ -1,6 +1,11 @@
 //! Work beside the plant's loop, step by step, each on a thread of its own: forecasts and plans.
 
-use std::time::Duration;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
+
+use anyhow::anyhow;
 
 use tokio::sync::watch;
 
@@ -23,18 +28,19 @@ pub async fn steps<W: Send + 'static>(
     loop {
         let handle = handle.clone();
         let stepping = tokio::task::spawn_blocking(move || {
-            let done = step(&mut work);
+            // A panic within is one in a model's or our own arithmetic: the daemon goes on without, and the next minute's is another.
+            let done = catch_unwind(AssertUnwindSafe(|| step(&mut work)))
+                .unwrap_or_else(|_| Err(anyhow!("a panic, of which the journal has the place")));
             if let Err(error) = &done {
                 handle.report(error);
             }
             (work, done)
         });
         let done;
-        // A panic within is one in a model's or our own arithmetic; without this work the daemon goes on.
         (work, done) = match stepping.await {
             Ok(stepped) => stepped,
             Err(error) => {
-                log::error!(task = what, cause = error.to_string(); "a task has ended in a panic");
+                log::error!(task = what, cause = error.to_string(); "a task has ended");
                 return;
             }
         };
@@ -53,5 +59,34 @@ pub async fn steps<W: Send + 'static>(
             },
             _ = stopping.wait_for(|&stopping| stopping) => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Store, writer::Writer};
+
+    #[tokio::test]
+    async fn a_step_that_panics_is_done_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&folder.path().join("a.db"), None).expect("a store");
+        let writer = Writer::start(store).expect("a thread");
+        let (stop, stopping) = watch::channel(false);
+        let step = |(steps, stop): &mut (u32, watch::Sender<bool>)| {
+            *steps += 1;
+            assert!(*steps > 1, "as a test");
+            stop.send_replace(true);
+            Ok(())
+        };
+        let work = (0, stop);
+        let (handle, commits) = (writer.handle(), writer.commits());
+        tokio::time::timeout(
+            4 * LOOK,
+            steps(work, "work", handle, step, commits, stopping),
+        )
+        .await
+        .expect("it goes on behind the panic");
+        writer.stop();
     }
 }

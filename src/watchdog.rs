@@ -93,6 +93,16 @@ fn hanging_at(time: Duration) -> Option<&'static Part> {
     PARTS.into_iter().find(|part| part.hangs_at(time))
 }
 
+/// The parts that run, and in how many seconds each must be heard of.
+pub fn due_s() -> Vec<(&'static str, f64)> {
+    let now_ms = since_start().as_millis() as f64;
+    let running = PARTS.into_iter().filter_map(|part| {
+        let due_ms = part.due_ms.load(Ordering::Relaxed);
+        (due_ms != NEVER).then(|| (part.name, (due_ms as f64 - now_ms) / 1e3))
+    });
+    running.collect()
+}
+
 /// On a clock that stands still while the box sleeps.
 fn since_start() -> Duration {
     static START: OnceLock<Instant> = OnceLock::new();

@@ -9,7 +9,9 @@ use std::{
 };
 
 use common::{
+    disk::Disk,
     http::Client,
+    mounting::not_tried,
     ports::free_port,
     station::{Folder, tables},
     waiting::until,
@@ -51,6 +53,27 @@ fn exports(folder: &Folder) -> Vec<PathBuf> {
     files
 }
 
+/// Moves a station's store and its backups to a disk of so many bytes; `None`, loudly, where none can be mounted.
+fn move_to_disk(what: &str, folder: &Folder, bytes: u64) -> Option<(Disk, PathBuf)> {
+    let (disk, mounted) = Disk::new(bytes);
+    if !mounted {
+        not_tried(what, "no tmpfs can be mounted without root");
+        return None;
+    }
+    let store = disk.path().join("out.db");
+    fs::copy(folder.store(), &store).expect("copied");
+    fs::create_dir(disk.path().join("backups")).expect("made");
+    for backup in fs::read_dir(folder.store().with_file_name("backups")).expect("backups") {
+        let backup = backup.expect("a file").path();
+        let name = backup.file_name().expect("a name");
+        fs::copy(&backup, disk.path().join("backups").join(name)).expect("copied");
+    }
+    let config = fs::read_to_string(folder.config()).expect("the config");
+    let moved = format!("path = {store:?}\nreserve_mb = 0");
+    fs::write(folder.config(), config.replace("path = \"out.db\"", &moved)).expect("written");
+    Some((disk, store))
+}
+
 /// Writes over the beginnings of pages in the middle of a store, all of which is in its file.
 fn damage(path: &PathBuf) {
     let store = Connection::open(path).expect("a store");
@@ -88,6 +111,53 @@ fn a_damaged_store_is_replaced_by_the_backup_and_the_exports() {
     assert_eq!(daemon.terminate(), Some(0));
     assert_eq!(tables(&folder.store()), whole);
     assert_eq!(set_aside(&folder, ".damaged-").len(), 1);
+}
+
+#[test]
+fn a_disk_without_room_for_a_copy_takes_the_backup_itself() {
+    let what = "a_disk_without_room_for_a_copy_takes_the_backup_itself";
+    let (folder, backup) = station("no-room");
+    let Some((disk, store)) = move_to_disk(what, &folder, 64 << 20) else {
+        return;
+    };
+    let whole = tables(&store);
+    damage(&store);
+    let name = backup.file_name().expect("a name");
+    let backup = disk.path().join("backups").join(name);
+    disk.fill_up_to(backup.metadata().expect("it").len() / 2);
+    let mut daemon = folder.run();
+    daemon.wait_for_log("the backup itself becomes the store");
+    daemon.wait_for_log("the newest good backup is in its place");
+    assert!(!backup.exists() && !disk.path().join("out.db.part").exists());
+    disk.free();
+    daemon.wait_for_log("what the damaged store had of the exports is there again");
+    assert_eq!(daemon.terminate(), Some(0));
+    assert_eq!(tables(&store), whole);
+}
+
+#[test]
+fn minutes_that_no_export_gives_again_are_told() {
+    let (folder, _) = station("owed");
+    let rows = "SELECT count(*) FROM readings_wide";
+    let whole: i64 = folder.query(rows).parse().expect("a number");
+    // The second day's file was taken away since, but for a part.
+    let day = exports(&folder).remove(1);
+    let text = fs::read_to_string(&day).expect("a day");
+    damage(&folder.store());
+    fs::write(
+        &day,
+        &text[..=text[..text.len() / 2].rfind('\n').expect("lines")],
+    )
+    .expect("written");
+    let mut daemon = folder.run();
+    daemon.wait_for_log("are in no watched export");
+    let lost = whole - folder.query(rows).parse::<i64>().expect("a number");
+    let log = daemon.log();
+    assert!(
+        lost > 300 && log.contains(&format!("minutes={lost} ")),
+        "{lost}: {log}"
+    );
+    assert_eq!(daemon.terminate(), Some(0));
 }
 
 #[test]
@@ -432,6 +502,31 @@ fn an_update_that_changes_the_schema_keeps_everything_and_there_is_a_way_back() 
     folder.wait_until_read();
     assert_eq!(daemon.terminate(), Some(0));
     assert_eq!((schema(), tables(&folder.store())), (version + 1, whole));
+}
+
+#[test]
+fn old_backups_make_room_for_a_new_one_and_the_newest_stays() {
+    let what = "old_backups_make_room_for_a_new_one_and_the_newest_stays";
+    let (folder, _) = station("making-room");
+    let Some((disk, _)) = move_to_disk(what, &folder, 320 << 20) else {
+        return;
+    };
+    let backups = disk.path().join("backups");
+    let old = |day: u32| backups.join(format!("pumphouse-202001{day}T000000Z.db"));
+    for day in 10..13 {
+        fs::write(old(day), vec![1; 12 << 20]).expect("written");
+    }
+    // 256 MB stay free in any case, and the store takes a few.
+    disk.fill_up_to((256 - 4) << 20);
+    let (made, told) = folder.verb(&["backup"]);
+    assert!(made, "{told}");
+    assert_eq!(told.matches("removed").count(), 1, "{told}");
+    assert!(!old(10).exists() && old(11).exists() && old(12).exists());
+    disk.fill_up_to(100 << 20);
+    let (made, told) = folder.verb(&["backup"]);
+    assert!(!made && told.contains("make room"), "{told}");
+    let left = fs::read_dir(&backups).expect("the folder").count();
+    assert_eq!(left, 4, "none goes where that would not help");
 }
 
 #[test]

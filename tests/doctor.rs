@@ -175,4 +175,15 @@ fn every_file_that_is_missing_or_wrong_is_told_at_once() {
         is_fine && told.contains("does not name the site's writer"),
         "{told}"
     );
+    for (section, word) in [
+        (
+            "[central]\nurl = \"postgres://owner@127.0.0.1:1/plant\"\n",
+            "writer",
+        ),
+        ("[notify]\ncommand = [\"./nobody\"]\n", "not executable"),
+    ] {
+        folder.configure(section);
+        let found = wrong_with(&folder, "config").expect("something for a person");
+        assert!(found.contains(word), "{found}");
+    }
 }

@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 
 use common::{station::Folder, waiting::until};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn report(folder: &Folder) -> Vec<Value> {
     let (is_fine, text) = folder.verb(&["quality", "--json"]);
@@ -17,8 +17,11 @@ fn report(folder: &Folder) -> Vec<Value> {
 fn days_are_judged_and_judged_again_when_late_rows_or_values_come() {
     let folder = Folder::new("quality");
     folder.configure("");
-    folder.simulate(4);
+    folder.simulate(5);
     let files = folder.files();
+    // One day, nothing was exported.
+    let silent = fs::read(&files[3]).expect("a day");
+    fs::remove_file(&files[3]).expect("removed");
     let whole = fs::read(&files[1]).expect("a day");
     // Of another day one tag comes late.
     let other = fs::read_to_string(&files[2]).expect("a day");
@@ -47,20 +50,25 @@ fn days_are_judged_and_judged_again_when_late_rows_or_values_come() {
         let report = report(&folder);
         (report.len() == days).then_some(report)
     };
-    let before = until("all days are judged", || judged(4));
+    let before = until("all days are judged", || judged(5));
     let day = &before[1];
     assert_eq!(day["date"], "2025-03-02");
     assert!(day["rows"].as_i64().expect("rows") < 800, "{day}");
     let (_, text) = folder.verb(&["quality"]);
     assert!(text.contains("of 1440 minutes have no row"), "{text}");
     let (_, status) = folder.verb(&["status"]);
-    assert!(status.contains("quality  2025-03-04: "), "{status}");
+    assert!(status.contains("quality  2025-03-05: "), "{status}");
+    assert_eq!(before[3]["date"], "2025-03-04");
+    assert_eq!(before[3]["rows"], 0);
+    let findings = &before[3]["findings"];
+    assert_eq!(*findings, json!(["1440 of 1440 minutes have no row"]));
 
     let values_pct = |report: &[Value]| report[2]["values_pct"].as_f64().expect("a share");
     assert!(values_pct(&before) < 97.0, "{}", before[2]);
 
     daemon.terminate();
     fs::write(&files[1], &whole).expect("written");
+    fs::write(&files[3], &silent).expect("written");
     folder.write("late.csv", lines(true).as_bytes());
     // The next look is in an hour, or at the next start.
     let mut daemon = folder.run();
@@ -76,4 +84,5 @@ fn days_are_judged_and_judged_again_when_late_rows_or_values_come() {
     let after = report(&folder);
     assert_eq!(after[2]["rows"], before[2]["rows"]);
     assert!(values_pct(&after) > 99.0, "{}", after[2]);
+    assert!(after[3]["rows"].as_i64() > Some(1300), "{}", after[3]);
 }

@@ -308,7 +308,8 @@ fn what_waits_for_the_office_and_what_models_and_advice_are_worth_is_measured() 
 fn the_daemon_is_measured() {
     let broker = free_port();
     let (folder, port) = station(&format!(
-        "[mqtt]\nurl = \"mqtt://127.0.0.1:{broker}\"\n[notify]\ncommand = [\"true\"]\n"
+        "[mqtt]\nurl = \"mqtt://127.0.0.1:{broker}\"\n[central]\nurl = \"postgres://case@127.0.0.1:{broker}/plant\"\n\
+         [notify]\ncommand = [\"true\"]\n"
     ));
     let mut tape = folder.tape_until(30, 60);
     let (_daemon, client) = open(&folder, port);
@@ -353,6 +354,18 @@ fn the_daemon_is_measured() {
     assert!(of("pumphouse_records_total{result=\"kept\"}") >= 30.0 * 27.0);
     assert_eq!(of("pumphouse_records_total{result=\"rejected\"}"), 0.0);
     assert!(of("pumphouse_commit_seconds_count") >= 1.0 && of("pumphouse_step_seconds_sum") > 0.0);
+    // Reading, rules, broker and central office are watched, each by its own deadline.
+    for (part, deadline_s) in [
+        ("ingest", 120.0),
+        ("alarm", 120.0),
+        ("publish", 300.0),
+        ("sync", 900.0),
+    ] {
+        let due_s = of(&format!(
+            "pumphouse_watchdog_due_seconds{{part=\"{part}\"}}"
+        ));
+        assert!(due_s > 0.0 && due_s < deadline_s + 60.0, "{part}: {due_s}");
+    }
     for positive in [
         "pumphouse_store_bytes",
         "pumphouse_disk_free_bytes",

@@ -3,6 +3,8 @@
 //!
 //! *Invariant.* A part gets from the config what its place remembers, and nothing else. So a reload starts anew the parts for
 //! which something has changed, and the others do not notice: panels see no `offline` because a price has changed.
+//!
+//! A part that ends though nobody has told it to, which means in a panic, is said to be gone: without it the daemon would look well.
 
 use std::{
     path::PathBuf,
@@ -10,7 +12,10 @@ use std::{
 };
 
 use jiff::tz::TimeZone;
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{
+    sync::{mpsc::UnboundedSender, watch},
+    task::JoinHandle,
+};
 
 use super::Command;
 use crate::{
@@ -74,19 +79,19 @@ pub(super) struct Carriers {
 }
 
 impl Carriers {
-    /// None of them at work yet.
-    pub(super) fn new(ground: Ground) -> Self {
+    /// None of them at work yet. `gone` hears the name of one that has ended by itself.
+    pub(super) fn new(ground: Ground, gone: &UnboundedSender<&'static str>) -> Self {
         Self {
             ground,
-            forecaster: Place::new("forecast"),
-            judge: Place::new("quality"),
-            planner: Place::new("schedule"),
-            node: Place::new("sparkplug"),
-            publisher: Place::new("mqtt"),
-            poller: Place::new("modbus"),
-            web: Place::new("web"),
-            centre: Place::new("central"),
-            caller: Place::new("calls"),
+            forecaster: Place::new("forecast", gone),
+            judge: Place::new("quality", gone),
+            planner: Place::new("schedule", gone),
+            node: Place::new("sparkplug", gone),
+            publisher: Place::new("mqtt", gone),
+            poller: Place::new("modbus", gone),
+            web: Place::new("web", gone),
+            centre: Place::new("central", gone),
+            caller: Place::new("calls", gone),
         }
     }
 
@@ -292,40 +297,65 @@ async fn poll_into(commands: Sender<Command>, modbus: Modbus, clock: Clock, stop
     }
 }
 
+/// Tells when a part ends that nobody has told to.
+struct Leaving {
+    name: &'static str,
+    stopping: Stopping,
+    gone: UnboundedSender<&'static str>,
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        if !*self.stopping.borrow() {
+            // The daemon has ended when nobody hears it.
+            let _ = self.gone.send(self.name);
+        }
+    }
+}
+
 /// Where a part is at work, or would be.
 struct Place<T> {
     name: &'static str,
+    gone: UnboundedSender<&'static str>,
     /// What the part got from the config.
     of: Option<T>,
     at_work: Option<(watch::Sender<bool>, JoinHandle<()>)>,
 }
 
 impl<T: Clone + PartialEq> Place<T> {
-    fn new(name: &'static str) -> Self {
+    fn new(name: &'static str, gone: &UnboundedSender<&'static str>) -> Self {
         Self {
             name,
+            gone: gone.clone(),
             of: None,
             at_work: None,
         }
     }
 
-    /// Has the part at work with `of`; one that has something else is stopped first, and with `None` there is none. One that has
-    /// ended by itself gets another chance.
+    /// Has the part at work with `of`; one that has something else is stopped first, and with `None` there is none.
     async fn follow<F: Future<Output = ()> + Send + 'static>(
         &mut self,
         of: Option<T>,
         start: impl FnOnce(T, Stopping) -> F,
     ) {
-        let at_work = self.at_work.as_ref();
-        let has_ended = at_work.is_some_and(|(_, task)| task.is_finished());
-        if of == self.of && !has_ended {
+        if of == self.of {
             return;
         }
         self.stop().await;
         self.of.clone_from(&of);
         self.at_work = of.map(|of| {
             let (stop, stopping) = watch::channel(false);
-            (stop, tokio::spawn(start(of, stopping)))
+            let leaving = Leaving {
+                name: self.name,
+                stopping: stopping.clone(),
+                gone: self.gone.clone(),
+            };
+            let part = start(of, stopping);
+            let at_work = async move {
+                let _leaving = leaving;
+                part.await;
+            };
+            (stop, tokio::spawn(at_work))
         });
     }
 
@@ -345,12 +375,14 @@ impl<T: Clone + PartialEq> Place<T> {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use tokio::sync::mpsc::unbounded_channel;
+
     use super::*;
 
     #[tokio::test]
     async fn a_part_is_started_anew_when_what_it_got_has_changed_and_only_then() {
         let (started, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        let mut place = Place::new("part");
+        let mut place = Place::new("part", &unbounded_channel().0);
         let counts = || {
             (
                 started.load(Ordering::Relaxed),
@@ -378,14 +410,26 @@ mod tests {
         }
         place.stop().await;
         assert_eq!(counts(), (3, 3));
+    }
 
-        place.follow(Some(3), |_, _| async {}).await;
-        tokio::task::yield_now().await;
-        let again = |_, _| {
-            started.fetch_add(1, Ordering::Relaxed);
-            async {}
+    #[tokio::test]
+    async fn a_part_that_ends_by_itself_is_told_of_and_one_that_is_stopped_is_not() {
+        let (gone, mut told) = unbounded_channel();
+        let mut place = Place::new("part", &gone);
+        let stopped = |_, mut stopping: Stopping| async move {
+            let told = stopping.wait_for(|&stopping| stopping).await;
+            assert!(told.is_ok());
         };
-        place.follow(Some(3), again).await;
-        assert_eq!(counts().0, 4, "one that has ended by itself");
+        place.follow(Some(1), stopped).await;
+        tokio::task::yield_now().await;
+        place.follow(None, stopped).await;
+        assert!(told.is_empty());
+        place
+            .follow(Some(2), |_, _| async { panic!("as a test") })
+            .await;
+        assert_eq!(told.recv().await, Some("part"));
+        place.stop().await;
+        place.follow(Some(3), |_, _| async {}).await;
+        assert_eq!(told.recv().await, Some("part"));
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use super::{Command, call_plan};
 use crate::{
-    calendar::{Calendar, Minute},
+    calendar::{Calendar, Minute, utc_text},
     clock::Clock,
     config::Config,
     historian::{
@@ -17,7 +17,11 @@ use crate::{
     modbus::{Sample, Takeover},
     pipeline::{Intake, Pipeline},
     publish,
-    store::{backups, operators::Now, retention::Kept},
+    store::{
+        backups::{self, Exported},
+        operators::Now,
+        retention::Kept,
+    },
     watchdog::{ALARM, INGEST},
 };
 
@@ -82,6 +86,8 @@ pub(super) struct PlantLoop {
     takeover: Option<Takeover>,
     /// Minutes polled that are for the station and not committed yet.
     polled: Vec<Sample>,
+    /// What the exports have to give again after the store was mended.
+    owed: Option<Exported>,
     commands: Sender<Command>,
 }
 
@@ -119,11 +125,13 @@ impl PlantLoop {
         pipeline: Pipeline,
         clock: Clock,
         commands: Sender<Command>,
+        owed: Option<Exported>,
     ) -> anyhow::Result<Self> {
         Ok(Self {
             watch: open_watch(&config, &pipeline)?,
             takeover: takeover(&config, &pipeline, clock)?,
             polled: Vec::new(),
+            owed,
             hint: None,
             config,
             pipeline,
@@ -136,7 +144,7 @@ impl PlantLoop {
         })
     }
 
-    /// Goes on until it is told to stop, or until the store is damaged.
+    /// Goes on until it is told to stop, or until the store is damaged or has nobody any more who writes to it.
     pub(super) fn run(mut self, queue: &Receiver<Command>) {
         let _running = (INGEST.begins(), ALARM.begins());
         self.listen();
@@ -150,6 +158,9 @@ impl PlantLoop {
                         } = intake;
                         log::info!(rows, late, alerts; "exports read");
                     }
+                    if intake.rows + intake.late == 0 {
+                        self.settle_owed();
+                    }
                     if intake.gone > 0 {
                         log::warn!(minutes = intake.gone; "minutes are older than what is kept, and passed over");
                     }
@@ -160,6 +171,10 @@ impl PlantLoop {
                 Err(error) => {
                     if backups::is_damage(&error) {
                         log::error!(cause = format!("{error:#}"); "the store is damaged; the next start mends it");
+                        break;
+                    }
+                    if self.pipeline.writer().has_ended() {
+                        log::error!(cause = format!("{error:#}"); "nothing can be stored any more; the next start goes on");
                         break;
                     }
                     if !std::mem::replace(&mut failing, true) {
@@ -196,6 +211,27 @@ impl PlantLoop {
             }
         }
         self.pipeline.stop();
+    }
+
+    /// Once everything that is there is read: tells what the damaged store had and no export has given again.
+    fn settle_owed(&mut self) {
+        let Some(owed) = self.owed.take() else { return };
+        match self
+            .pipeline
+            .writer()
+            .call(move |store| store.lacks_of(&owed))
+        {
+            Ok(..=0) => {
+                log::info!(minutes = owed.rows; "what the damaged store had of the exports is there again")
+            }
+            Ok(lost) => {
+                let [after, upto] = [owed.after_s, owed.upto_s].map(|s| utc_text(s / 60));
+                log::warn!(minutes = lost, after, upto; "minutes of the damaged store are in no watched export; pumphouse ingest reads them from an archive");
+            }
+            Err(error) => {
+                log::debug!(cause = format!("{error:#}"); "what is there again cannot be counted")
+            }
+        }
     }
 
     /// Does what it is told; false when that is to stop.
@@ -425,7 +461,6 @@ fn tell(trouble: &Trouble) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::calendar::utc_text;
 
     #[test]
     fn a_clock_below_the_newest_row_is_not_believed() {

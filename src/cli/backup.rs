@@ -22,7 +22,8 @@ use crate::{
 /// Make a backup of the store, also while the daemon runs
 ///
 /// The copy is one consistent state, is read as a whole before it counts, and carries the time in its name. Older ones are removed,
-/// all but `storage.backups_kept`. `pumphouse-backup.timer` does this each night.
+/// all but `storage.backups_kept`; where the disk has no room for the new one, more of them, but not the newest.
+/// `pumphouse-backup.timer` does this each night.
 #[derive(clap::Args)]
 pub struct Backup {
     #[command(flatten)]
@@ -39,6 +40,20 @@ impl Backup {
     pub fn run(self) -> anyhow::Result<()> {
         let config = self.config.load()?;
         let folder = self.to.as_ref().unwrap_or(&config.backups.folder);
+        if !config.store.try_exists().unwrap_or(true) {
+            // As on a box that is installed and has no config of its own yet: its timer has nothing to complain of.
+            if self.json {
+                return print_json(&json!({ "backup": null, "removed": [] }));
+            }
+            return print_text(&format!(
+                "there is no store {} yet, so there is nothing to keep\n",
+                config.store.display()
+            ));
+        }
+        let mut removed = match &self.to {
+            Some(_) => Vec::new(),
+            None => backups::make_room(&config.store, folder)?,
+        };
         let part = backups::part(folder);
         let bar = progress_bar(outlook(&config.store, None).map_or(0, |it| it.store_bytes));
         let done = AtomicBool::new(false);
@@ -56,10 +71,9 @@ impl Backup {
         });
         bar.finish_and_clear();
         let made = made?;
-        let removed = match &self.to {
-            Some(_) => Vec::new(),
-            None => backups::prune(folder, config.backups.kept)?,
-        };
+        if self.to.is_none() {
+            removed.extend(backups::prune(folder, config.backups.kept)?);
+        }
         if self.json {
             return print_json(&json!({ "backup": made, "removed": removed }));
         }

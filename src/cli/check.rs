@@ -46,7 +46,8 @@ impl Check {
                 return Err(faults.into());
             }
         };
-        let mut notes = look(&self.config.config, &config)?;
+        let notes = look(&self.config.config, &config)?;
+        let mut notes: Vec<String> = notes.into_iter().map(|note| note.what).collect();
         notes.extend(config.notes.iter().cloned());
         if self.json {
             return print_json(&json!({ "config": path, "faults": [], "notes": notes }));
@@ -120,22 +121,34 @@ fn files(config: &Config) -> Vec<Named<'_>> {
     files
 }
 
+/// What a config may be used with, and somebody should see to.
+pub(super) struct Note {
+    pub what: String,
+    /// What to do; `None` for what `doctor` looks at by itself.
+    pub remedy: Option<&'static str>,
+}
+
 /// Looks at the files, folders and models that a config names: an error for what is missing, a word for what is worth one.
-pub(super) fn look(path: &Path, config: &Config) -> anyhow::Result<Vec<String>> {
+pub(super) fn look(path: &Path, config: &Config) -> anyhow::Result<Vec<Note>> {
     let mut notes = Vec::new();
+    let mut note = |what: String, remedy| notes.push(Note { what, remedy });
     let text = std::fs::read_to_string(path).unwrap_or_default();
     let guesses = text.lines().filter(|line| line.contains("GUESS")).count();
     if guesses > 0 {
-        notes.push(format!(
-            "{guesses} lines still say GUESS: put them right from the plant's papers, and take the word out"
-        ));
+        note(
+            format!(
+                "{guesses} lines still say GUESS: put them right from the plant's papers, and take the word out"
+            ),
+            Some("edit the config, and reload (systemctl reload pumphouse)"),
+        );
     }
     for place in &config.historian.watch {
         if !place.exists() {
-            notes.push(format!(
-                "{} does not exist yet; it is watched until it does",
-                place.display()
-            ));
+            let place = place.display();
+            note(
+                format!("{place} does not exist yet; it is watched until it does"),
+                None,
+            );
         }
     }
     let folder = config.store.parent().filter(|folder| !folder.exists());
@@ -154,31 +167,45 @@ pub(super) fn look(path: &Path, config: &Config) -> anyhow::Result<Vec<String>> 
     if let Some(office) = &config.central
         && !office.url.contains(&format!("//{}@", config.site_id))
     {
-        notes.push(format!(
-            "central.url does not name the site's writer, {:?}: whoever it names may see and change more than this site's rows",
-            config.site_id
-        ));
+        note(
+            format!(
+                "central.url does not name the site's writer, {:?}: whoever it names may see and change more than this site's rows",
+                config.site_id
+            ),
+            Some("name the user that pumphouse central init made for the site, with its password"),
+        );
     }
-    if let Some(notify) = &config.notify {
-        notes.extend(notify.command.first().and_then(|program| note_on(program)));
+    let hook = config.notify.as_ref().and_then(|it| it.command.first());
+    if let Some(what) = hook.and_then(|program| note_on(program)) {
+        note(
+            what,
+            Some("install it, or put notify.command right; pumphouse notify test calls it"),
+        );
     }
     if let Some(Place::Rtu { device, .. }) = config.modbus.as_ref().map(|it| &it.place)
         && !device.exists()
     {
-        notes.push(format!(
-            "modbus.url: {} is not there; it is tried again and again",
-            device.display()
-        ));
+        let device = device.display();
+        note(
+            format!("modbus.url: {device} is not there; it is tried again and again"),
+            None,
+        );
     }
     let mut models = Models::new(config.models.clone());
     for change in models.look() {
-        match change {
+        let what = match change {
             Change::Refused { model, reason, .. } => {
-                notes.push(format!("the model {model} is refused: {reason}"));
+                format!("the model {model} is refused: {reason}")
             }
-            Change::Unreadable(cause) => notes.push(cause),
-            Change::Loaded { .. } => {}
-        }
+            Change::Unreadable(cause) => cause,
+            Change::Loaded { .. } => continue,
+        };
+        note(
+            what,
+            Some(
+                "pumphouse models list shows what there is; models rollback goes back to the one before",
+            ),
+        );
     }
     Ok(notes)
 }

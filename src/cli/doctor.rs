@@ -5,16 +5,17 @@ use std::{
     io::ErrorKind,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs},
     path::Path,
-    time::{Duration, SystemTime},
+    str::FromStr,
+    time::Duration,
 };
 
-use anyhow::Context;
 use rustix::{
     fs::{Access, access},
     io::Errno,
 };
 use serde::Serialize;
 use serde_json::json;
+use sqlx::postgres::PgConnectOptions;
 
 use super::{ConfigFile, MENDS, check, print_json, print_text};
 use crate::{
@@ -60,8 +61,8 @@ const FILES_MAX: usize = 3;
 
 /// Look at everything the station depends on, and say what to do
 ///
-/// Config, folders, the age of the data, the clock, the store as a whole, backups, disk, models, and whether the servers of the config
-/// can be reached. Nothing is changed. It ends with 1 when something needs a person.
+/// Config, folders, the age of the data, the clock, the store as a whole, backups, disk, models, and whether the broker, the PLC and the
+/// central office can be reached. Nothing is changed. It ends with 1 when something needs a person.
 #[derive(clap::Args)]
 pub struct Doctor {
     #[command(flatten)]
@@ -160,8 +161,17 @@ fn told(found: &[Finding]) -> String {
 /// What the config names.
 fn files(path: &Path, config: &Config) -> Vec<Finding> {
     match check::look(path, config) {
-        Ok(notes) if notes.is_empty() => vec![fine("config", "all that it names is there")],
-        Ok(notes) => notes.into_iter().map(|note| fine("config", note)).collect(),
+        Ok(notes) => {
+            let notes = notes
+                .into_iter()
+                .filter_map(|note| Some(wrong("config", note.what, note.remedy?)));
+            let found: Vec<_> = notes.collect();
+            if found.is_empty() {
+                vec![fine("config", "it can be used as it is")]
+            } else {
+                found
+            }
+        }
         Err(error) => vec![wrong(
             "config",
             format!("{error:#}"),
@@ -375,7 +385,7 @@ fn newest_backup(config: &Config) -> Finding {
             REMEDY,
         );
     };
-    let age = age_of(&newest).unwrap_or_default();
+    let age = backups::age(&newest).unwrap_or_default();
     let text = format!("{}, {} h old", newest.display(), age.as_secs() / 3600);
     if age > BACKUP_AGE_MAX {
         wrong("backup", text, REMEDY)
@@ -384,18 +394,16 @@ fn newest_backup(config: &Config) -> Finding {
     }
 }
 
-fn age_of(path: &Path) -> anyhow::Result<Duration> {
-    let changed = path.metadata()?.modified()?;
-    SystemTime::now()
-        .duration_since(changed)
-        .context("it is of the future")
-}
-
 /// Whether the servers of the config answer at all.
 fn servers(config: &Config) -> Vec<Finding> {
     let mut found = Vec::new();
     if let Some(mqtt) = &config.mqtt {
         found.push(reach("broker", &mqtt.host, mqtt.port, NETWORK_REMEDY));
+    }
+    let office = config.central.as_ref();
+    if let Some(office) = office.and_then(|it| PgConnectOptions::from_str(&it.url).ok()) {
+        let (host, port) = (office.get_host(), office.get_port());
+        found.push(reach("central", host, port, NETWORK_REMEDY));
     }
     if let Some(modbus) = &config.modbus {
         match &modbus.place {

@@ -14,7 +14,7 @@ use std::{
 };
 
 use serde_json::Value;
-use tokio::{sync::watch, time::timeout};
+use tokio::{sync::watch, task::JoinSet, time::timeout};
 
 use crate::{
     attempts::with_jitter,
@@ -173,12 +173,11 @@ impl Caller {
             unnoted: BTreeMap::new(),
             failures: 0,
         });
-        let lines: Vec<_> = lines
-            .map(|line| tokio::spawn(line.run(self.store.clone())))
-            .collect();
-        for line in lines {
-            if let Err(error) = line.await {
+        let mut lines: JoinSet<()> = lines.map(|line| line.run(self.store.clone())).collect();
+        while let Some(ended) = lines.join_next().await {
+            if let Err(error) = ended {
                 log::error!(cause = error.to_string(); "a hook's task ended in a panic");
+                return;
             }
         }
     }

@@ -282,7 +282,7 @@ fn findings(
             beside.minutes
         ));
     }
-    if day.values_pct < COMPLETE_PCT {
+    if day.rows > 0 && day.values_pct < COMPLETE_PCT {
         found.push(missing_values(minutes));
     }
     if day.impossible_min >= IMPOSSIBLE_MIN {

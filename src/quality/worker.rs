@@ -95,7 +95,12 @@ impl Judge {
         // A day is over when the clock says so; where that is wrong, when rows do.
         let today = state.calendar.local(now.max(newest) - SETTLED_MIN).day();
         let last = state.calendar.local(newest).day();
-        let days = last - DAYS_BACK..today.min(last + 1);
+        // Days go by without a row, too. Where it has been long, the rows are of a history, and nobody asks for more.
+        let end = match today - last {
+            ..=DAYS_BACK => today,
+            _ => last + 1,
+        };
+        let days = last - DAYS_BACK..end;
         // Oldest first: what is usual comes from the days before.
         for (day, known_s) in unjudged(&connection, &mut state.calendar, days)? {
             let seen = state.lags_s.iter().find(|(of, _)| *of == day);

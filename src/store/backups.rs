@@ -8,6 +8,7 @@ use std::{
     io::{self, ErrorKind},
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
 use anyhow::{Context, bail, ensure};
@@ -15,7 +16,7 @@ use rusqlite::{Connection, ErrorCode, ffi};
 use serde::Serialize;
 
 use super::{
-    APPLICATION_ID, MIGRATIONS,
+    APPLICATION_ID, MIGRATIONS, Store,
     lock::{lock, refuse_root},
     make_private, open_read_only,
     reserve::{free_bytes, outlook},
@@ -46,17 +47,61 @@ pub struct Sound {
     pub newest_row: Option<String>,
 }
 
-/// What a damaged store had that no export can give again. `None`: it cannot be read any more.
+/// What a damaged store had beyond the backup in its place. `None`: it cannot be read any more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Lost {
     /// What operators did to alarms, in order.
     pub actions: Option<Vec<Action>>,
+    /// Minutes of exports, which come back as far as the exports are still there.
+    pub exported: Option<Exported>,
     /// Minutes polled from the PLC.
     pub polled_rows: Option<i64>,
     /// Forecasts made.
     pub forecasts: Option<i64>,
     /// Schedules advised.
     pub plans: Option<i64>,
+}
+
+/// Minutes of exports that a store had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Exported {
+    /// Behind this time, UTC seconds.
+    pub after_s: i64,
+    /// Up to this one.
+    pub upto_s: i64,
+    /// How many.
+    pub rows: i64,
+}
+
+impl Exported {
+    /// Those that a store has behind a time.
+    fn behind(connection: &Connection, after_s: i64) -> rusqlite::Result<Self> {
+        let upto_s: Option<i64> =
+            connection.query_row("SELECT max(ts) FROM readings_wide", [], |row| row.get(0))?;
+        let all = Self {
+            after_s,
+            upto_s: upto_s.unwrap_or(after_s),
+            rows: 0,
+        };
+        Ok(Self {
+            rows: all.rows_in(connection)?,
+            ..all
+        })
+    }
+
+    /// How many minutes of this time a store has.
+    fn rows_in(&self, connection: &Connection) -> rusqlite::Result<i64> {
+        let sql =
+            "SELECT count(*) FROM readings_wide WHERE ts > ? AND ts <= ? AND source = 'historian'";
+        connection.query_row(sql, [self.after_s, self.upto_s], |row| row.get(0))
+    }
+}
+
+impl Store {
+    /// How many of these minutes are not here.
+    pub fn lacks_of(&mut self, exported: &Exported) -> anyhow::Result<i64> {
+        Ok(exported.rows - exported.rows_in(&self.connection)?)
+    }
 }
 
 /// What an operator did to an alarm.
@@ -105,14 +150,14 @@ pub fn make(store: &Path, folder: &Path, now_s: i64) -> anyhow::Result<Sound> {
             Ok(make_private(&part)?)
         })
         .map_err(|error| not_in(folder, error))?;
-    let (needed, free) = (outlook(store, None)?.store_bytes, free_bytes(&part)?);
+    let room = Room::of(store, folder)?;
     ensure!(
-        free >= needed + ROOM_LEFT_BYTES,
+        room.is_enough(),
         "a backup may need {} MB and leave {} free, and the disk of {} has {} MB: make room, or choose another folder",
-        needed >> 20,
+        room.needed_bytes >> 20,
         ROOM_LEFT_BYTES >> 20,
         folder.display(),
-        free >> 20
+        room.free_bytes >> 20
     );
     let made = copy(&connection, &part).and_then(|()| verify(&part));
     let sound = match made {
@@ -127,6 +172,53 @@ pub fn make(store: &Path, folder: &Path, now_s: i64) -> anyhow::Result<Sound> {
     fs::rename(&part, &path)?;
     sync_folder(folder)?;
     Ok(Sound { path, ..sound })
+}
+
+/// What a backup takes at most, and what there is.
+struct Room {
+    needed_bytes: u64,
+    free_bytes: u64,
+}
+
+impl Room {
+    fn of(store: &Path, folder: &Path) -> anyhow::Result<Self> {
+        Ok(Self {
+            needed_bytes: outlook(store, None)?.store_bytes,
+            free_bytes: free_bytes(&part(folder))?,
+        })
+    }
+
+    fn is_enough(&self) -> bool {
+        self.free_bytes >= self.needed_bytes + ROOM_LEFT_BYTES
+    }
+}
+
+/// Removes the oldest backups where the disk has no room for another, as many as that takes, and none if the newest would have to go,
+/// too; which went.
+pub fn make_room(store: &Path, folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut room = Room::of(store, folder)?;
+    let mut old: Vec<PathBuf> = list(folder).into_iter().skip(1).collect();
+    let mut going = Vec::new();
+    while !room.is_enough() {
+        let Some(oldest) = old.pop() else {
+            return Ok(Vec::new());
+        };
+        room.free_bytes += oldest.metadata()?.len();
+        going.push(oldest);
+    }
+    going.into_iter().map(remove).collect()
+}
+
+fn remove(path: PathBuf) -> anyhow::Result<PathBuf> {
+    fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+    Ok(path)
+}
+
+/// How old a backup is.
+pub fn age(path: &Path) -> anyhow::Result<Duration> {
+    let changed = path.metadata()?.modified()?;
+    let age = SystemTime::now().duration_since(changed);
+    age.context("it is of the future")
 }
 
 /// Says what a folder lacks that cannot be written into.
@@ -172,11 +264,7 @@ pub fn list(folder: &Path) -> Vec<PathBuf> {
 
 /// Removes all but the newest `kept` backups; which went.
 pub fn prune(folder: &Path, kept: usize) -> anyhow::Result<Vec<PathBuf>> {
-    let old: Vec<PathBuf> = list(folder).into_iter().skip(kept).collect();
-    for path in &old {
-        fs::remove_file(path).with_context(|| format!("cannot remove {}", path.display()))?;
-    }
-    Ok(old)
+    list(folder).into_iter().skip(kept).map(remove).collect()
 }
 
 /// Reads a whole store, or a backup of one, and tells what is in it; an error when it is not sound.
@@ -219,24 +307,58 @@ pub fn put_back(store: &Path, backup: &Sound, now_s: i64) -> anyhow::Result<Opti
     if let Ok(connection) = Connection::open(store) {
         let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
     }
-    replace(store, Some(&backup.path), REPLACED, now_s)
+    let next = copy_beside(store, &backup.path)?;
+    replace(store, Some(&next), REPLACED, now_s)
 }
 
-/// Sets a store aside and puts a copy of another in its place, or none.
+fn beside(store: &Path, ending: &str) -> PathBuf {
+    PathBuf::from(format!("{}{ending}", store.display()))
+}
+
+/// The file that is to take a store's place.
+fn next(store: &Path) -> PathBuf {
+    beside(store, ".part")
+}
+
+/// Copies a backup to where it can take a store's place.
+fn copy_beside(store: &Path, backup: &Path) -> anyhow::Result<PathBuf> {
+    let next = next(store);
+    let copy = || -> io::Result<()> {
+        fs::copy(backup, &next)?;
+        fs::set_permissions(&next, Permissions::from_mode(0o600))?;
+        File::open(&next)?.sync_all()
+    };
+    copy()
+        .inspect_err(|_| {
+            // Half a copy would only take room; it may not even have been begun.
+            let _ = fs::remove_file(&next);
+        })
+        .with_context(|| format!("cannot copy {}", backup.display()))?;
+    Ok(next)
+}
+
+/// The same; where the disk has no room for a copy, the backup itself goes there.
+fn bring_beside(store: &Path, backup: &Path) -> anyhow::Result<PathBuf> {
+    copy_beside(store, backup).or_else(|error| {
+        let kind = error.downcast_ref().map(io::Error::kind);
+        if !matches!(kind, Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded)) {
+            return Err(error);
+        }
+        let next = next(store);
+        fs::rename(backup, &next).map_err(|_| error)?;
+        log::warn!(backup = backup.display().to_string(); "the disk has no room for a copy of the backup, so the backup itself becomes the store");
+        Ok(next)
+    })
+}
+
+/// Sets a store aside and puts another beside it in its place, or none.
 fn replace(
     store: &Path,
     by: Option<&Path>,
     why: &str,
     now_s: i64,
 ) -> anyhow::Result<Option<PathBuf>> {
-    let beside = |ending: &str| PathBuf::from(format!("{}{ending}", store.display()));
-    let part = beside(".part");
-    if let Some(by) = by {
-        fs::copy(by, &part).with_context(|| format!("cannot copy {}", by.display()))?;
-        fs::set_permissions(&part, Permissions::from_mode(0o600))?;
-        File::open(&part)?.sync_all()?;
-    }
-    let aside = free_name(&beside(&format!(".{why}-{}", stamp(now_s)?)));
+    let aside = free_name(&beside(store, &format!(".{why}-{}", stamp(now_s)?)));
     let had_store = store.exists();
     // The store has both names until the end, so that [`take_back`] knows it after a power cut in between. A disk without links
     // cannot do that.
@@ -247,8 +369,8 @@ fn replace(
         fs::rename(store, &aside)
             .with_context(|| format!("cannot set {} aside", store.display()))?;
     }
-    if by.is_some() {
-        fs::rename(&part, store)?;
+    if let Some(by) = by {
+        fs::rename(by, store)?;
     } else if has_both {
         fs::remove_file(store)?;
     }
@@ -292,10 +414,10 @@ fn take_back(store: &Path) -> anyhow::Result<()> {
 /// Gives a store's log to the store by another name.
 fn move_log(store: &Path, to: &Path) -> anyhow::Result<()> {
     for ending in ["-wal", "-shm"] {
-        let of = |store: &Path| PathBuf::from(format!("{}{ending}", store.display()));
-        if of(store).exists() {
-            fs::rename(of(store), of(to))
-                .with_context(|| format!("cannot move {}", of(store).display()))?;
+        let log = beside(store, ending);
+        if log.exists() {
+            fs::rename(&log, beside(to, ending))
+                .with_context(|| format!("cannot move {}", log.display()))?;
         }
     }
     Ok(())
@@ -322,7 +444,9 @@ pub fn heal(store: &Path, backups: &Path, now_s: i64) -> anyhow::Result<Option<H
     let by = backup.as_ref().map(|backup| backup.path.as_path());
     // Before it is replaced, so that a power cut between that and the word of it is next to impossible.
     let lost = lost(store, by);
-    let aside = replace(store, by, DAMAGED, now_s)?.context("the damaged store is gone")?;
+    let next = by.map(|by| bring_beside(store, by)).transpose()?;
+    let aside = replace(store, next.as_deref(), DAMAGED, now_s)?;
+    let aside = aside.context("the damaged store is gone")?;
     drop(lock);
     Ok(Some(Healed {
         damage,
@@ -373,7 +497,7 @@ pub(crate) fn damage(error: &anyhow::Error) -> anyhow::Error {
     rusqlite::Error::SqliteFailure(code, Some(format!("{error:#}"))).into()
 }
 
-/// What a damaged store shows beyond a backup that is in no export.
+/// What a damaged store shows beyond a backup.
 fn lost(store: &Path, backup: Option<&Path>) -> Lost {
     let damaged = open_read_only(store).ok();
     // Rows are only ever added to these, in the order of time. What lies before is not looked at: the damage may be there.
@@ -410,8 +534,10 @@ fn lost(store: &Path, backup: Option<&Path>) -> Lost {
         });
         actions.ok()?.collect::<rusqlite::Result<_>>().ok()
     };
+    let exported = || Exported::behind(damaged.as_ref()?, newest("readings_wide", "ts")?).ok();
     Lost {
         actions: actions(),
+        exported: exported(),
         polled_rows: beyond("readings_wide", "source <> 'historian'"),
         forecasts: beyond("predictions", "1"),
         plans: beyond("optimization_runs", "1"),

@@ -17,6 +17,9 @@ const RANGES_MAX: usize = 16;
 /// How long entries are kept once the central office has taken them, s: restored from a backup as old as this, it gets exactly what
 /// it lacks.
 const KEPT_S: i64 = 35 * 86_400;
+/// As how long a silence of the central office counts at most, s: without one, a clock that is far ahead for one confirmation would
+/// take everything that is kept.
+const SILENCE_MAX_S: i64 = 7 * 86_400;
 
 /// A table that the central office takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -301,6 +304,16 @@ impl Store {
     /// Notes that the central office has everything up to `seq`, and drops what it has had for long.
     pub fn note_acked(&mut self, seq: i64, now_s: i64) -> anyhow::Result<()> {
         self.changes.frozen = self.changes.frozen.max(seq);
+        let last_acked_ts: Option<i64> = self
+            .connection
+            .prepare_cached("SELECT acked_ts FROM central_sync")?
+            .query_row([], |row| row.get(0))?;
+        let silent_s = last_acked_ts.map_or(0, |last| now_s - last);
+        if silent_s > SILENCE_MAX_S {
+            self.connection
+                .prepare_cached("UPDATE changes SET acked_ts = acked_ts + ?")?
+                .execute([silent_s - SILENCE_MAX_S])?;
+        }
         self.connection
             .prepare_cached(
                 "UPDATE changes SET acked_ts = ?2 WHERE seq > (SELECT acked FROM central_sync) AND seq <= ?1",
@@ -551,6 +564,8 @@ pub fn waiting_since(connection: &Connection) -> anyhow::Result<Option<i64>> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::{
         store::outgoing::Snapshot,
@@ -587,42 +602,66 @@ mod tests {
         assert_eq!(snapshot.rows_waiting().expect("counted"), 4);
     }
 
+    /// A store whose change log has so many entries.
+    fn with_entries(folder: &Path, entries: i64) -> Store {
+        let mut store = Store::open(&folder.join("a.db"), None).expect("a store");
+        store.begin().expect("begun");
+        for seq in 1..=entries {
+            store.changes.note(Synced::Days, 1000 * seq);
+            assert_eq!(store.freeze_changes().expect("frozen"), seq);
+        }
+        store
+    }
+
+    /// What is left of the log once the central office has confirmed everything up to `seq` on each of these days.
+    fn kept_after(store: &mut Store, seq: i64, days: impl IntoIterator<Item = i64>) -> Vec<i64> {
+        for day in days {
+            store.note_acked(seq, day * 86_400).expect("noted");
+        }
+        let entries = between(&store.connection, (0, i64::MAX), 10).expect("entries");
+        entries.iter().map(|entry| entry.seq).collect()
+    }
+
     #[test]
     fn an_entry_is_kept_for_35_days_from_when_the_office_took_it_last() {
-        const DAY_S: i64 = 86_400;
         let folder = tempfile::tempdir().expect("a folder");
-        let mut store = Store::open(&folder.path().join("a.db"), None).expect("a store");
-        store.begin().expect("begun");
-        for day in 1..=3 {
-            store.changes.note(Synced::Days, 1000 * day);
-            assert_eq!(store.freeze_changes().expect("frozen"), day);
-        }
-        let kept = |store: &Store| -> Vec<i64> {
-            let entries = between(&store.connection, (0, i64::MAX), 10).expect("entries");
-            entries.iter().map(|entry| entry.seq).collect()
-        };
-        store.note_acked(3, 100 * DAY_S).expect("noted");
-        assert_eq!(kept(&store), [1, 2, 3], "however long they waited");
+        let mut store = with_entries(folder.path(), 3);
+        let kept = kept_after(&mut store, 3, [100]);
+        assert_eq!(kept, [1, 2, 3], "however long they waited");
         store.note_set_back(0).expect("noted");
         let waiting = waiting_since(&store.connection).expect("known");
         assert!(waiting.is_some(), "what it lacks waits");
-        store.note_acked(2, 110 * DAY_S).expect("noted");
-        store.note_acked(3, 111 * DAY_S).expect("noted");
-        store.note_acked(3, 136 * DAY_S).expect("noted");
-        assert_eq!(kept(&store), [1, 2, 3], "36 days after it took them first");
-        store.note_acked(3, 146 * DAY_S).expect("noted");
-        assert_eq!(kept(&store), [3], "its mark names the newest");
+        kept_after(&mut store, 2, [110]);
+        let kept = kept_after(&mut store, 3, 111..=136);
+        assert_eq!(kept, [1, 2, 3], "36 days after it took them first");
+        let kept = kept_after(&mut store, 3, 137..=146);
+        assert_eq!(kept, [3], "its mark names the newest");
         assert_eq!(standing(&store.connection).expect("known").pruned, 2);
-        // The clock was ten years ahead for a while.
-        store.changes.note(Synced::Days, 9000);
-        store.freeze_changes().expect("frozen");
-        store.note_acked(4, 4000 * DAY_S).expect("noted");
-        store.changes.note(Synced::Days, 9500);
-        store.freeze_changes().expect("frozen");
-        store.note_acked(5, 200 * DAY_S).expect("noted");
-        assert_eq!(kept(&store), [4, 5]);
-        store.note_acked(5, 236 * DAY_S).expect("noted");
-        assert_eq!(kept(&store), [5]);
+    }
+
+    #[test]
+    fn a_clock_that_is_ahead_takes_and_pins_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut store = with_entries(folder.path(), 5);
+        kept_after(&mut store, 2, [100]);
+        kept_after(&mut store, 3, 101..=110);
+        let kept = kept_after(&mut store, 4, [4000]);
+        assert_eq!(kept, [1, 2, 3, 4], "one confirmation, ten years ahead");
+        let kept = kept_after(&mut store, 5, 111..=145);
+        assert_eq!(kept, [1, 2, 3, 4, 5], "they count from then on");
+        assert_eq!(kept_after(&mut store, 5, [147]), [5]);
+    }
+
+    #[test]
+    fn a_long_silence_counts_as_a_week() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut store = with_entries(folder.path(), 3);
+        kept_after(&mut store, 1, [100]);
+        kept_after(&mut store, 2, [110]);
+        assert_eq!(kept_after(&mut store, 3, [210]), [1, 2, 3]);
+        let kept = kept_after(&mut store, 3, 211..=231);
+        assert_eq!(kept, [1, 2, 3], "7 days, 7, and 21");
+        assert_eq!(kept_after(&mut store, 3, [232]), [2, 3]);
     }
 
     #[test]

@@ -14,8 +14,8 @@ use crate::{
 const USUAL_DAYS: i64 = 28;
 const USUAL_DAYS_MIN: usize = 7;
 
-/// Days of a range, oldest first, that have rows and either no verdict or one of fewer rows or values. Their least lag, if they
-/// have a verdict.
+/// Days of a range, oldest first, that have no verdict, or one of fewer rows or values than there are. Their least lag, if they have a
+/// verdict. Before the first row there is nothing to judge; behind it a day without any row is one, too.
 pub fn unjudged(
     connection: &Connection,
     calendar: &mut Calendar,
@@ -27,6 +27,8 @@ pub fn unjudged(
     let judged = format!(
         "SELECT rows, CAST(round(rows * values_pct * {TAGS} / 100) AS INTEGER), arrival_lag_s FROM data_quality WHERE date = ?"
     );
+    let first: Option<i64> =
+        connection.query_row("SELECT min(ts) FROM readings_wide", [], |row| row.get(0))?;
     let mut unjudged = Vec::new();
     for day in days {
         let minutes = calendar.minutes_of(day);
@@ -42,7 +44,9 @@ pub fn unjudged(
             })
             .optional()?;
         match verdict {
-            None if rows > 0 => unjudged.push((day, None)),
+            None if first.is_some_and(|first| first < minutes.end * 60) => {
+                unjudged.push((day, None));
+            }
             // Fewer are what was purged; the verdict of all of them stands.
             Some((of_rows, of_values, lag_s)) if (rows, values) > (of_rows, of_values) => {
                 unjudged.push((day, lag_s));

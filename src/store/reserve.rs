@@ -15,7 +15,7 @@ use rustix::{
 
 use super::{
     lock::folder_of,
-    retention::{Budget, Kept, Settled, Used, settled},
+    retention::{Budget, Kept, Settled, Used, pages_bytes, settled},
 };
 
 /// The reserve is made when the disk has room for it so many times over: it must not be what fills the disk.
@@ -145,6 +145,8 @@ pub struct Outlook {
     pub reserve_bytes: u64,
     /// The store with its write-ahead log, bytes.
     pub store_bytes: u64,
+    /// What of it the budget counts: neither the log nor room that comes free, bytes.
+    pub counted_bytes: u64,
     /// What has gone to keep the budget.
     pub settled: Option<Settled>,
     /// How much of the disk is in use, by whomever.
@@ -159,7 +161,7 @@ impl Outlook {
 
     /// Whether the store or its disk is beyond the budget, so that minutes go or should.
     pub fn is_beyond(&self, budget: &Budget) -> bool {
-        budget.looked_at(self.store_bytes, self.used) != Some(Kept::Everything)
+        budget.looked_at(self.counted_bytes, self.used) != Some(Kept::Everything)
     }
 }
 
@@ -187,6 +189,10 @@ pub fn outlook(store: &Path, connection: Option<&Connection>) -> anyhow::Result<
         days_left: (free_bytes as f64 / bytes_a_day.max(1.0)) as u64,
         reserve_bytes: size(&path(store)),
         store_bytes,
+        counted_bytes: match connection {
+            Some(connection) => pages_bytes(connection)?.1,
+            None => store_bytes,
+        },
         settled: connection.and_then(|connection| settled(connection).ok().flatten()),
         used: Used::of(store)?,
     })

@@ -1,5 +1,5 @@
 //! How long raw minutes stay: for as long as the disk's budget allows. Beyond it the oldest go, a day at a time; alerts, sessions,
-//! hours, days, forecasts and plans that were made of them stay for ever.
+//! hours, days and plans that were made of them stay for ever.
 //!
 //! *Invariants.* No minute goes that the central office has yet to take, has refused, or would lack again were it restored from a
 //! backup: as long as the change log has it. And none of the newest [`KEPT_MIN`]. What stays begins at a checkpoint, so that every
@@ -124,6 +124,19 @@ impl Budget {
     }
 }
 
+/// What the pages of a store take, and what of it holds anything: this is what the budget counts, bytes.
+pub(super) fn pages_bytes(connection: &Connection) -> rusqlite::Result<(u64, u64)> {
+    let number = |pragma: &str| -> rusqlite::Result<i64> {
+        connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0))
+    };
+    let (pages, free, bytes) = (
+        number("page_count")?,
+        number("freelist_count")?,
+        number("page_size")?,
+    );
+    Ok(((pages * bytes) as u64, ((pages - free) * bytes) as u64))
+}
+
 impl Store {
     /// Looks whether the store keeps its budget; if not, the oldest day of minutes goes, and its room back to the disk. Nothing
     /// may be waiting for a commit. `has_office` says whether there is a central office to wait for.
@@ -153,22 +166,16 @@ impl Store {
     }
 
     fn look_at(&self, budget: &Budget) -> anyhow::Result<Option<Kept>> {
-        let number = |pragma: &str| {
-            let sql = format!("PRAGMA {pragma}");
-            self.connection
-                .query_row(&sql, [], |row| row.get::<_, i64>(0))
-        };
-        let (pages, page_bytes) = (number("page_count")?, number("page_size")?);
-        let store_bytes = (pages - number("freelist_count")?) * page_bytes;
+        let (pages_bytes, store_bytes) = pages_bytes(&self.connection)?;
         let path = Path::new(self.connection.path().unwrap_or_default());
         let mut used = Used::of(path)?;
         // What has gone already, and the file gives back when nobody reads any more.
-        let given_back = path.metadata()?.len() as f64 - (pages * page_bytes) as f64;
+        let given_back = path.metadata()?.len() as f64 - pages_bytes as f64;
         if given_back > 0.0 {
             used.bytes -= given_back;
             self.give_back()?;
         }
-        Ok(budget.looked_at(store_bytes as u64, used))
+        Ok(budget.looked_at(store_bytes, used))
     }
 
     fn purge_oldest(&mut self, has_office: bool) -> anyhow::Result<Kept> {
@@ -279,6 +286,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::reserve::outlook;
 
     #[test]
     fn minutes_go_only_where_that_helps() {
@@ -295,5 +303,39 @@ mod tests {
         assert_eq!(looked_at(400, 9_900.0), None);
         assert_eq!(looked_at(400, 9_901.0), Some(Kept::Others));
         assert_eq!(looked_at(501, 9_901.0), None, "its own limit is its own");
+    }
+
+    /// Whatever has gone, the minute that waits for a commit waits for one piece.
+    #[test]
+    fn room_goes_back_to_the_disk_piece_by_piece() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.db");
+        let mut store = Store::open(&path, None).expect("a store");
+        store
+            .connection
+            .execute_batch(
+                "CREATE TABLE heap (bytes); INSERT INTO heap VALUES (zeroblob(20000000)); DROP TABLE heap",
+            )
+            .expect("room that has gone");
+        let budget = |store_bytes| Budget {
+            store_bytes: Some(store_bytes),
+            disk_used_max_pct: 100.0,
+        };
+        // What has gone already is not what the budget counts, nor is the log.
+        let outlook = outlook(&path, Some(&store.connection)).expect("a disk");
+        assert!(outlook.store_bytes > 20_000_000 && !outlook.is_beyond(&budget(5_000_000)));
+        let mut free = Vec::new();
+        while free.last() != Some(&0) {
+            let sql = "PRAGMA freelist_count";
+            let pages = store.connection.query_row(sql, [], |row| row.get(0));
+            free.push(pages.expect("counted"));
+            store.keep_budget(&budget(0), false).expect("looked at");
+        }
+        assert!(free.len() > 3, "{free:?}");
+        let pieces: Vec<u32> = free.windows(2).map(|pair| pair[0] - pair[1]).collect();
+        assert!(
+            pieces.iter().all(|&pages| pages <= PAGES_AT_ONCE),
+            "{free:?}"
+        );
     }
 }

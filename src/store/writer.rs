@@ -86,6 +86,11 @@ impl Writer {
         self.commits.clone()
     }
 
+    /// Whether its thread has ended, which it does by itself only in a panic.
+    pub fn has_ended(&self) -> bool {
+        self.commits.has_changed().is_err()
+    }
+
     /// A handle for the tasks beside the pipeline.
     pub fn handle(&self) -> Handle {
         Handle {
@@ -276,5 +281,29 @@ impl Store {
                 Err(error.context("cannot store what was read"))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_writer_that_has_ended_is_known() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&folder.path().join("a.db"), None).expect("a store");
+        let writer = Writer::start(store).expect("a thread");
+        writer.commit().expect("nothing to do");
+        assert!(!writer.has_ended());
+        let ending = writer
+            .handle()
+            .transact(|_| -> anyhow::Result<()> { panic!("as a test") });
+        assert!(ending.is_err());
+        // The answer's end is dropped before the store is.
+        while !writer.has_ended() {
+            std::thread::yield_now();
+        }
+        assert!(writer.commit().is_err());
+        writer.stop();
     }
 }

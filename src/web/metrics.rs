@@ -15,9 +15,11 @@ use crate::{
     measured::{COMMIT, FORECAST, PLAN, STEP, Timer},
     rules::Severity,
     store::{
+        backups,
         look::{Look, alarms::AlarmCount},
         view::{ForecastError, NewestPlan, Table, View},
     },
+    watchdog,
 };
 
 /// Answers with all figures.
@@ -189,6 +191,28 @@ fn page(config: &Config, alarms_by_state: &[AlarmCount], now_s: i64) -> anyhow::
         "disk_days_left",
         "Days until the disk is full.",
         Some(disk.days_left as f64),
+    );
+    let newest = backups::list(&config.backups.folder).into_iter().next();
+    let age = newest.and_then(|newest| backups::age(&newest).ok());
+    page.gauge(
+        "backup_age_seconds",
+        "Age of the newest backup.",
+        age.map(|age| age.as_secs_f64()),
+    );
+    let parts = watchdog::due_s();
+    let parts: Vec<_> = parts
+        .iter()
+        .map(|(part, due_s)| (format!("part=\"{part}\""), Some(*due_s)))
+        .collect();
+    let parts: Vec<_> = parts
+        .iter()
+        .map(|(labels, due_s)| (labels.as_str(), *due_s))
+        .collect();
+    page.put(
+        "watchdog_due_seconds",
+        "gauge",
+        "When a part must be heard of, or the service manager is asked to restart the daemon.",
+        &parts,
     );
     page.gauge(
         "purged_rows",

@@ -686,7 +686,15 @@ impl World {
     /// Once the central office has had everything for as long as it may be set back, the store is within its budget, or no more
     /// minutes are left than always stay. Forecasts go with new minutes only, and there are none.
     fn keep_the_budget(&mut self) {
-        self.clock.set(self.end_min + 40 * 1440);
+        // In steps, and each time until the office has confirmed something: a long silence counts as a week.
+        for day in (5..=45).step_by(5) {
+            let now_min = self.end_min + day * 1440;
+            self.clock.set(now_min);
+            let is_confirmed = format!("SELECT acked_ts >= {} FROM central_sync", now_min * 60);
+            self.wait("the central office confirms something", |world| {
+                (world.ask_store(&is_confirmed)? == "1").then_some(())
+            });
+        }
         let is_kept = format!(
             "SELECT (page_count - freelist_count) * page_size <= {} \
              OR (SELECT max(ts) - min(ts) FROM readings_wide) <= {} \
