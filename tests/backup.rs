@@ -61,6 +61,7 @@ fn move_to_disk(what: &str, folder: &Folder, bytes: u64) -> Option<(Disk, PathBu
         return None;
     }
     let store = disk.path().join("out.db");
+    bring_together(&folder.store());
     fs::copy(folder.store(), &store).expect("copied");
     fs::create_dir(disk.path().join("backups")).expect("made");
     for backup in fs::read_dir(folder.store().with_file_name("backups")).expect("backups") {
@@ -74,13 +75,17 @@ fn move_to_disk(what: &str, folder: &Folder, bytes: u64) -> Option<(Disk, PathBu
     Some((disk, store))
 }
 
-/// Writes over the beginnings of pages in the middle of a store, all of which is in its file.
-fn damage(path: &PathBuf) {
+/// Brings all of a store into its file.
+fn bring_together(path: &Path) {
     let store = Connection::open(path).expect("a store");
     store
         .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
         .expect("in one file");
-    drop(store);
+}
+
+/// Writes over the beginnings of pages in the middle of a store, all of which is in its file.
+fn damage(path: &PathBuf) {
+    bring_together(path);
     let file = OpenOptions::new().write(true).open(path).expect("a file");
     let bytes = file.metadata().expect("its size").len();
     for page in bytes / 4 / PAGE_BYTES..bytes / 2 / PAGE_BYTES {
@@ -133,6 +138,25 @@ fn a_disk_without_room_for_a_copy_takes_the_backup_itself() {
     daemon.wait_for_log("what the damaged store had of the exports is there again");
     assert_eq!(daemon.terminate(), Some(0));
     assert_eq!(tables(&store), whole);
+}
+
+#[test]
+fn a_backup_that_was_on_its_way_when_the_power_went_is_found() {
+    let (folder, backup) = station("on-its-way");
+    let whole = tables(&folder.store());
+    damage(&folder.store());
+    let part = folder.store().with_file_name("out.db.part");
+    fs::rename(&backup, &part).expect("moved");
+    let mut daemon = folder.run();
+    daemon.wait_for_log("the newest good backup is in its place");
+    folder.wait_until_read();
+    assert_eq!(daemon.terminate(), Some(0));
+    assert_eq!(tables(&folder.store()), whole);
+    // Beside a sound store it is of no use.
+    fs::write(&part, "half a copy").expect("written");
+    let mut daemon = folder.run();
+    until("it goes", || (!part.exists()).then_some(()));
+    assert_eq!(daemon.terminate(), Some(0));
 }
 
 #[test]

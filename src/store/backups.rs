@@ -196,8 +196,11 @@ impl Room {
 /// Removes the oldest backups where the disk has no room for another, as many as that takes, and none if the newest would have to go,
 /// too; which went.
 pub fn make_room(store: &Path, folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let mut room = Room::of(store, folder)?;
     let mut old: Vec<PathBuf> = list(folder).into_iter().skip(1).collect();
+    if old.is_empty() {
+        return Ok(old);
+    }
+    let mut room = Room::of(store, folder)?;
     let mut going = Vec::new();
     while !room.is_enough() {
         let Some(oldest) = old.pop() else {
@@ -339,6 +342,9 @@ fn copy_beside(store: &Path, backup: &Path) -> anyhow::Result<PathBuf> {
 
 /// The same; where the disk has no room for a copy, the backup itself goes there.
 fn bring_beside(store: &Path, backup: &Path) -> anyhow::Result<PathBuf> {
+    if backup == next(store) {
+        return Ok(backup.to_path_buf());
+    }
     copy_beside(store, backup).or_else(|error| {
         let kind = error.downcast_ref().map(io::Error::kind);
         if !matches!(kind, Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded)) {
@@ -431,7 +437,12 @@ pub fn heal(store: &Path, backups: &Path, now_s: i64) -> anyhow::Result<Option<H
     }
     let lock = lock(store, STOP_FIRST)?;
     take_back(store)?;
+    let left = next(store);
     let Some(damage) = damage_of(store)? else {
+        // Of a restore that was interrupted.
+        if left.exists() {
+            fs::remove_file(&left)?;
+        }
         return Ok(None);
     };
     let backup = list(backups).iter().find_map(|path| match verify(path) {
@@ -439,6 +450,15 @@ pub fn heal(store: &Path, backups: &Path, now_s: i64) -> anyhow::Result<Option<H
         Err(error) => {
             log::warn!(backup = path.display().to_string(), cause = format!("{error:#}"); "a backup cannot be used");
             None
+        }
+    });
+    // After a power cut in the midst of this, the newest backup may lie where it was going.
+    let left = left.exists().then(|| verify(&left).ok()).flatten();
+    let backup = left.into_iter().chain(backup).reduce(|left, backup| {
+        if left.newest_row >= backup.newest_row {
+            left
+        } else {
+            backup
         }
     });
     let by = backup.as_ref().map(|backup| backup.path.as_path());
