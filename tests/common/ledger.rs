@@ -58,6 +58,8 @@ const UNACKED: &str = "SELECT count(*) FROM mqtt_outbox WHERE acked_ts IS NULL";
 const UNSENT: &str = "SELECT count(*) FROM changes WHERE seq > (SELECT acked FROM central_sync)";
 /// How long nothing may move before all has arrived, once nothing fails any more.
 const SETTLE: Duration = Duration::from_secs(240);
+/// How long both ends may differ by what has just been made.
+const VERIFIED: Duration = Duration::from_secs(60);
 /// The central office refuses one minute in this many; in a soak only from this day on: what is refused is not purged.
 const REFUSED_EVERY: u32 = 500;
 const REFUSED_FROM_DAY: i64 = 300;
@@ -686,10 +688,13 @@ impl World {
     /// Once the central office has had everything for as long as it may be set back, the store is within its budget, or no more
     /// minutes are left than always stay. Forecasts go with new minutes only, and there are none.
     fn keep_the_budget(&mut self) {
-        // In steps, and each time until the office has confirmed something: a long silence counts as a week.
+        // In steps, with a reject in each for the office to confirm: a long silence counts as a week.
         for day in (5..=45).step_by(5) {
             let now_min = self.end_min + day * 1440;
             self.clock.set(now_min);
+            let name = format!("spoilt-{day}.csv");
+            let spoilt = [&self.exports.header[..], name.as_bytes(), b"\n"].concat();
+            self.exports.append(&name, &spoilt);
             let is_confirmed = format!("SELECT acked_ts >= {} FROM central_sync", now_min * 60);
             self.wait("the central office confirms something", |world| {
                 (world.ask_store(&is_confirmed)? == "1").then_some(())
@@ -797,12 +802,22 @@ impl World {
         );
         let config = self.config();
         let config = config.to_str().expect("a plain name");
-        for verb in ["resync", "verify"] {
+        let verb = |verb: &str| {
             let done = binary::run(self.folder.path(), &[verb, "--config", config]);
             let told = String::from_utf8_lossy(&done.stderr).into_owned()
                 + &String::from_utf8_lossy(&done.stdout);
-            assert!(done.status.success(), "{verb}: {told}");
-        }
+            (done.status.success(), told)
+        };
+        let (is_sent, told) = verb("resync");
+        assert!(is_sent, "{told}");
+        // Meanwhile the daemon may send a plan that it has just made.
+        let mut told = String::new();
+        let are_same = within(VERIFIED, || {
+            let (are_same, now) = verb("verify");
+            told = now;
+            are_same.then_some(())
+        });
+        assert!(are_same.is_some(), "{told}");
         let sql = format!("SELECT count(*) FROM pumphouse.readings_wide WHERE site_id = '{SITE}'");
         let there = self.office.sql(DATABASE, &sql);
         assert_eq!(
