@@ -31,7 +31,7 @@ use crate::{
     publish,
     store::{
         Store,
-        backups::{self, Action, Exported, Healed, Lost},
+        backups::{self, Action, Exported, Healed, Lost, Room},
         calls::CallPlan,
         reserve::Reserve,
         writer::{Handle, Writer},
@@ -307,29 +307,36 @@ async fn look_at(web: config::Web) -> anyhow::Result<()> {
 /// the exports owe it.
 fn open_store(config: &Config, clock: Clock) -> anyhow::Result<(Store, Option<Exported>)> {
     let mut reserve = Reserve::of(&config.store, config.reserve_bytes);
-    let open = || {
-        let owed = heal_store(config, clock)?;
-        Ok((Store::open(&config.store, publish::face(config))?, owed))
+    let mut owed = None;
+    let mut open = |room| {
+        owed = heal_store(config, clock, room)?.or(owed);
+        Store::open(&config.store, publish::face(config))
     };
-    let mut opened = open();
+    let mut opened = open(Room::ForACopy);
     if let Err(error) = &opened
         && reserve.give_up(error, None)
     {
-        opened = open();
+        opened = open(Room::ForACopy);
     }
-    let (mut store, owed) = opened?;
+    if let Err(error) = &opened
+        && backups::is_no_room(error)
+    {
+        opened = open(Room::ForNothing);
+    }
+    let mut store = opened?;
     store.set_reserve(reserve);
     Ok((store, owed))
 }
 
 /// Looks at the store as a whole; where it is damaged, the newest good backup takes its place, and the minutes that the exports have
 /// to give again are told.
-fn heal_store(config: &Config, clock: Clock) -> anyhow::Result<Option<Exported>> {
+fn heal_store(config: &Config, clock: Clock, room: Room) -> anyhow::Result<Option<Exported>> {
     notify(&[
         NotifyState::Status("checking the store"),
         NotifyState::ExtendTimeoutUsec(CHECK_S_MAX * 1_000_000),
     ]);
-    let Some(healed) = backups::heal(&config.store, &config.backups.folder, clock.now_s())? else {
+    let healed = backups::heal(&config.store, &config.backups.folder, room, clock.now_s())?;
+    let Some(healed) = healed else {
         return Ok(None);
     };
     let Healed {

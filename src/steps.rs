@@ -13,6 +13,8 @@ use crate::store::writer::Handle;
 
 /// Between two steps when nothing was committed.
 const LOOK: Duration = Duration::from_secs(5);
+/// The longest pause behind a panic; each in a row doubles it.
+const PAUSE_MAX: Duration = Duration::from_secs(600);
 
 /// Does `step` after each commit and every few seconds until the daemon stops. A step that fails is done again after a while; the
 /// first failure in a row is told of under the name `what`, and whoever `handle` belongs to hears of a damaged store.
@@ -25,19 +27,22 @@ pub async fn steps<W: Send + 'static>(
     mut stopping: watch::Receiver<bool>,
 ) {
     let mut failing = false;
+    let mut pause = LOOK;
     loop {
         let handle = handle.clone();
         let stepping = tokio::task::spawn_blocking(move || {
-            // A panic within is one in a model's or our own arithmetic: the daemon goes on without, and the next minute's is another.
-            let done = catch_unwind(AssertUnwindSafe(|| step(&mut work)))
+            // A panic within is one in a model's or our own arithmetic: the daemon goes on without, and another minute's may do.
+            let caught = catch_unwind(AssertUnwindSafe(|| step(&mut work)));
+            let panicked = caught.is_err();
+            let done = caught
                 .unwrap_or_else(|_| Err(anyhow!("a panic, of which the journal has the place")));
             if let Err(error) = &done {
                 handle.report(error);
             }
-            (work, done)
+            (work, done, panicked)
         });
-        let done;
-        (work, done) = match stepping.await {
+        let (done, panicked);
+        (work, done, panicked) = match stepping.await {
             Ok(stepped) => stepped,
             Err(error) => {
                 log::error!(task = what, cause = error.to_string(); "a task has ended");
@@ -52,8 +57,13 @@ pub async fn steps<W: Send + 'static>(
                 }
             }
         }
+        let wait = pause;
+        pause = match panicked {
+            true => (2 * pause).min(PAUSE_MAX),
+            false => LOOK,
+        };
         tokio::select! {
-            () = tokio::time::sleep(LOOK) => {}
+            () = tokio::time::sleep(wait) => {}
             changed = committed.changed(), if !failing => if changed.is_err() {
                 return;
             },

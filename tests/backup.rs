@@ -70,7 +70,7 @@ fn move_to_disk(what: &str, folder: &Folder, bytes: u64) -> Option<(Disk, PathBu
         fs::copy(&backup, disk.path().join("backups").join(name)).expect("copied");
     }
     let config = fs::read_to_string(folder.config()).expect("the config");
-    let moved = format!("path = {store:?}\nreserve_mb = 0");
+    let moved = format!("path = {store:?}\nreserve_mb = 4");
     fs::write(folder.config(), config.replace("path = \"out.db\"", &moved)).expect("written");
     Some((disk, store))
 }
@@ -119,25 +119,34 @@ fn a_damaged_store_is_replaced_by_the_backup_and_the_exports() {
 }
 
 #[test]
-fn a_disk_without_room_for_a_copy_takes_the_backup_itself() {
-    let what = "a_disk_without_room_for_a_copy_takes_the_backup_itself";
+fn a_disk_without_room_for_a_copy_gives_up_the_reserve_and_then_takes_the_backup_itself() {
+    let what = "mending a store on a full disk";
     let (folder, backup) = station("no-room");
     let Some((disk, store)) = move_to_disk(what, &folder, 64 << 20) else {
         return;
     };
     let whole = tables(&store);
-    damage(&store);
     let name = backup.file_name().expect("a name");
     let backup = disk.path().join("backups").join(name);
-    disk.fill_up_to(backup.metadata().expect("it").len() / 2);
-    let mut daemon = folder.run();
-    daemon.wait_for_log("the backup itself becomes the store");
-    daemon.wait_for_log("the newest good backup is in its place");
-    assert!(!backup.exists() && !disk.path().join("out.db.part").exists());
-    disk.free();
-    daemon.wait_for_log("what the damaged store had of the exports is there again");
-    assert_eq!(daemon.terminate(), Some(0));
-    assert_eq!(tables(&store), whole);
+    let bytes = backup.metadata().expect("it").len();
+    // The reserve is for this, too; without it, there is no other room.
+    for (reserve, told) in [
+        (4 << 20, "the reserve is given up"),
+        (0, "the backup itself becomes the store"),
+    ] {
+        damage(&store);
+        fs::write(disk.path().join("out.db.reserve"), vec![1; reserve]).expect("written");
+        disk.fill_up_to(bytes / 2);
+        let mut daemon = folder.run();
+        daemon.wait_for_log(told);
+        daemon.wait_for_log("the newest good backup is in its place");
+        assert_eq!(backup.exists(), reserve > 0);
+        assert!(!disk.path().join("out.db.part").exists());
+        disk.free();
+        daemon.wait_for_log("what the damaged store had of the exports is there again");
+        assert_eq!(daemon.terminate(), Some(0));
+        assert_eq!(tables(&store), whole);
+    }
 }
 
 #[test]
@@ -152,11 +161,30 @@ fn a_backup_that_was_on_its_way_when_the_power_went_is_found() {
     folder.wait_until_read();
     assert_eq!(daemon.terminate(), Some(0));
     assert_eq!(tables(&folder.store()), whole);
-    // Beside a sound store it is of no use.
+    // Beside a sound store, a whole one is a backup, and half a copy is of no use.
+    let [aside] = set_aside(&folder, ".damaged-").try_into().expect("one");
+    fs::remove_file(aside).expect("removed");
+    let elsewhere = folder.store().with_file_name("elsewhere");
+    let (made, told) = folder.verb(&["backup", "--to", elsewhere.to_str().expect("plain")]);
+    assert!(made, "{told}");
+    let made: Vec<_> = fs::read_dir(elsewhere).expect("made").collect();
+    fs::rename(made[0].as_ref().expect("a file").path(), &part).expect("moved");
+    let mut daemon = folder.run();
+    until("it goes", || (!part.exists()).then_some(()));
+    assert_eq!(daemon.terminate(), Some(0));
+    let backups = fs::read_dir(backup.parent().expect("a folder")).expect("it");
+    assert_eq!(backups.count(), 1);
     fs::write(&part, "half a copy").expect("written");
     let mut daemon = folder.run();
     until("it goes", || (!part.exists()).then_some(()));
     assert_eq!(daemon.terminate(), Some(0));
+    // Where a disk without links left nothing but it, it is the store.
+    bring_together(&folder.store());
+    fs::rename(folder.store(), &part).expect("moved");
+    let mut daemon = folder.run();
+    daemon.wait_for_log("the replacement of a store that was interrupted is finished");
+    assert_eq!(daemon.terminate(), Some(0));
+    assert_eq!(tables(&folder.store()), whole);
 }
 
 #[test]
@@ -530,7 +558,7 @@ fn an_update_that_changes_the_schema_keeps_everything_and_there_is_a_way_back() 
 
 #[test]
 fn old_backups_make_room_for_a_new_one_and_the_newest_stays() {
-    let what = "old_backups_make_room_for_a_new_one_and_the_newest_stays";
+    let what = "making room for a backup";
     let (folder, _) = station("making-room");
     let Some((disk, _)) = move_to_disk(what, &folder, 320 << 20) else {
         return;

@@ -158,7 +158,7 @@ impl PlantLoop {
                         } = intake;
                         log::info!(rows, late, alerts; "exports read");
                     }
-                    if intake.rows + intake.late == 0 {
+                    if intake.rows + intake.late == 0 && self.watch.is_well() {
                         self.settle_owed();
                     }
                     if intake.gone > 0 {
@@ -229,7 +229,8 @@ impl PlantLoop {
                 log::warn!(minutes = lost, after, upto; "minutes of the damaged store are in no watched export; pumphouse ingest reads them from an archive");
             }
             Err(error) => {
-                log::debug!(cause = format!("{error:#}"); "what is there again cannot be counted")
+                log::debug!(cause = format!("{error:#}"); "what is there again cannot be counted yet");
+                self.owed = Some(owed);
             }
         }
     }

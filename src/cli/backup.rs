@@ -1,7 +1,7 @@
 //! `pumphouse backup` and `pumphouse restore`: a proven copy of the store, and the way back.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
@@ -40,7 +40,10 @@ impl Backup {
     pub fn run(self) -> anyhow::Result<()> {
         let config = self.config.load()?;
         let folder = self.to.as_ref().unwrap_or(&config.backups.folder);
-        if !config.store.try_exists().unwrap_or(true) {
+        let is_new = !config.store.try_exists().unwrap_or(true)
+            && config.store.parent().is_some_and(Path::exists)
+            && backups::list(&config.backups.folder).is_empty();
+        if is_new {
             // As on a box that is installed and has no config of its own yet: its timer has nothing to complain of.
             if self.json {
                 return print_json(&json!({ "backup": null, "removed": [] }));

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::ErrorKind,
+    io::{self, ErrorKind},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs},
     path::Path,
     str::FromStr,
@@ -401,9 +401,11 @@ fn servers(config: &Config) -> Vec<Finding> {
         found.push(reach("broker", &mqtt.host, mqtt.port, NETWORK_REMEDY));
     }
     let office = config.central.as_ref();
-    if let Some(office) = office.and_then(|it| PgConnectOptions::from_str(&it.url).ok()) {
-        let (host, port) = (office.get_host(), office.get_port());
-        found.push(reach("central", host, port, NETWORK_REMEDY));
+    if let Some(office) = office.and_then(|it| PgConnectOptions::from_str(&it.url).ok())
+        && office.get_socket().is_none()
+    {
+        let host = office.get_host().trim_matches(['[', ']']);
+        found.push(reach("central", host, office.get_port(), NETWORK_REMEDY));
     }
     if let Some(modbus) = &config.modbus {
         match &modbus.place {
@@ -422,13 +424,12 @@ fn servers(config: &Config) -> Vec<Finding> {
 }
 
 fn reach(of: &'static str, host: &str, port: u16, remedy: &str) -> Finding {
-    let found = (host, port)
-        .to_socket_addrs()
-        .and_then(|mut addresses| {
-            let address = addresses.next();
-            address.ok_or_else(|| std::io::Error::other("the name has no address"))
+    let found = (host, port).to_socket_addrs().and_then(|addresses| {
+        let none = Err(io::Error::other("the name has no address"));
+        addresses.fold(none, |found, address| {
+            found.or_else(|_| TcpStream::connect_timeout(&address, ANSWER))
         })
-        .and_then(|address| TcpStream::connect_timeout(&address, ANSWER));
+    });
     match found {
         Ok(_) => fine(of, format!("{host}:{port} answers")),
         Err(error) => wrong(of, format!("{host}:{port}: {error}"), remedy),

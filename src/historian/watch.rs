@@ -90,6 +90,11 @@ impl Watch {
         (changed.into_iter().map(|(path, _)| path).collect(), news)
     }
 
+    /// Whether everything that is watched could be looked at last.
+    pub fn is_well(&self) -> bool {
+        self.troubles.is_empty()
+    }
+
     fn is_read(&self, path: &Path, outside: &Outside) -> bool {
         self.by_path
             .get(path)

@@ -14,7 +14,7 @@ use crate::{
     store::{
         open_read_only,
         predictions::newest_row,
-        quality::{judged, unjudged},
+        quality::{has_verdicts_ahead, judged, unjudged},
         writer::Handle,
     },
 };
@@ -101,6 +101,10 @@ impl Judge {
             _ => last + 1,
         };
         let days = last - DAYS_BACK..end;
+        if has_verdicts_ahead(&connection, today)? {
+            self.handle
+                .transact(move |store| store.forget_verdicts_ahead(today))?;
+        }
         // Oldest first: what is usual comes from the days before.
         for (day, known_s) in unjudged(&connection, &mut state.calendar, days)? {
             let seen = state.lags_s.iter().find(|(of, _)| *of == day);

@@ -150,15 +150,17 @@ pub fn make(store: &Path, folder: &Path, now_s: i64) -> anyhow::Result<Sound> {
             Ok(make_private(&part)?)
         })
         .map_err(|error| not_in(folder, error))?;
-    let room = Room::of(store, folder)?;
-    ensure!(
-        room.is_enough(),
-        "a backup may need {} MB and leave {} free, and the disk of {} has {} MB: make room, or choose another folder",
-        room.needed_bytes >> 20,
-        ROOM_LEFT_BYTES >> 20,
-        folder.display(),
-        room.free_bytes >> 20
-    );
+    let room = Needed::of(store, folder)?;
+    if !room.is_enough() {
+        fs::remove_file(&part)?;
+        bail!(
+            "a backup may need {} MB and leave {} free, and the disk of {} has {} MB: make room, or choose another folder",
+            room.needed_bytes >> 20,
+            ROOM_LEFT_BYTES >> 20,
+            folder.display(),
+            room.free_bytes >> 20
+        );
+    }
     let made = copy(&connection, &part).and_then(|()| verify(&part));
     let sound = match made {
         Ok(sound) => sound,
@@ -175,12 +177,12 @@ pub fn make(store: &Path, folder: &Path, now_s: i64) -> anyhow::Result<Sound> {
 }
 
 /// What a backup takes at most, and what there is.
-struct Room {
+struct Needed {
     needed_bytes: u64,
     free_bytes: u64,
 }
 
-impl Room {
+impl Needed {
     fn of(store: &Path, folder: &Path) -> anyhow::Result<Self> {
         Ok(Self {
             needed_bytes: outlook(store, None)?.store_bytes,
@@ -200,7 +202,11 @@ pub fn make_room(store: &Path, folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if old.is_empty() {
         return Ok(old);
     }
-    let mut room = Room::of(store, folder)?;
+    // What an interrupted run left takes room, too.
+    if part(folder).exists() {
+        fs::remove_file(part(folder))?;
+    }
+    let mut room = Needed::of(store, folder)?;
     let mut going = Vec::new();
     while !room.is_enough() {
         let Some(oldest) = old.pop() else {
@@ -340,14 +346,31 @@ fn copy_beside(store: &Path, backup: &Path) -> anyhow::Result<PathBuf> {
     Ok(next)
 }
 
-/// The same; where the disk has no room for a copy, the backup itself goes there.
-fn bring_beside(store: &Path, backup: &Path) -> anyhow::Result<PathBuf> {
+/// What a disk has room for when a store is mended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// A copy of the backup; without it nothing is mended.
+    ForACopy,
+    /// Perhaps not that: then the backup itself becomes the store.
+    ForNothing,
+}
+
+/// Whether an error says that a file did not fit on its disk.
+pub fn is_no_room(error: &anyhow::Error) -> bool {
+    let kind = error.downcast_ref().map(io::Error::kind);
+    matches!(
+        kind,
+        Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+    )
+}
+
+/// The same, or the backup itself, where there is no room for a copy.
+fn bring_beside(store: &Path, backup: &Path, room: Room) -> anyhow::Result<PathBuf> {
     if backup == next(store) {
         return Ok(backup.to_path_buf());
     }
     copy_beside(store, backup).or_else(|error| {
-        let kind = error.downcast_ref().map(io::Error::kind);
-        if !matches!(kind, Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded)) {
+        if room == Room::ForACopy || !is_no_room(&error) {
             return Err(error);
         }
         let next = next(store);
@@ -429,20 +452,48 @@ fn move_log(store: &Path, to: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What was to take a store's place when a power cut came, if that is sound.
+fn left(store: &Path) -> Option<Sound> {
+    let left = next(store);
+    left.exists().then(|| verify(&left).ok()).flatten()
+}
+
+/// Clears away what was to take a sound store's place: half a copy goes, and a whole one is a backup like any other.
+fn clear_left(store: &Path, backups: &Path, now_s: i64) -> anyhow::Result<()> {
+    let next = next(store);
+    if left(store).is_some() {
+        let name = free_name(&backups.join(format!("{}{}{}", NAME.0, stamp(now_s)?, NAME.1)));
+        if let Err(error) = fs::rename(&next, &name) {
+            // Another disk; there it may stay.
+            log::debug!(cause = error.to_string(); "a backup beside the store stays there");
+        }
+    } else if next.exists() {
+        fs::remove_file(&next)?;
+    }
+    Ok(())
+}
+
 /// Looks at a store as a whole before it is used; a damaged one is replaced by the newest sound backup. `None` when it is sound,
 /// or not there yet.
-pub fn heal(store: &Path, backups: &Path, now_s: i64) -> anyhow::Result<Option<Healed>> {
+pub fn heal(
+    store: &Path,
+    backups: &Path,
+    room: Room,
+    now_s: i64,
+) -> anyhow::Result<Option<Healed>> {
     if !store.exists() {
+        // On a disk without links a power cut can come between the two.
+        if let Some(left) = left(store) {
+            let _lock = lock(store, STOP_FIRST)?;
+            fs::rename(&left.path, store)?;
+            log::warn!(newest = left.newest_row.unwrap_or_default(); "the replacement of a store that was interrupted is finished");
+        }
         return Ok(None);
     }
     let lock = lock(store, STOP_FIRST)?;
     take_back(store)?;
-    let left = next(store);
     let Some(damage) = damage_of(store)? else {
-        // Of a restore that was interrupted.
-        if left.exists() {
-            fs::remove_file(&left)?;
-        }
+        clear_left(store, backups, now_s)?;
         return Ok(None);
     };
     let backup = list(backups).iter().find_map(|path| match verify(path) {
@@ -453,18 +504,20 @@ pub fn heal(store: &Path, backups: &Path, now_s: i64) -> anyhow::Result<Option<H
         }
     });
     // After a power cut in the midst of this, the newest backup may lie where it was going.
-    let left = left.exists().then(|| verify(&left).ok()).flatten();
-    let backup = left.into_iter().chain(backup).reduce(|left, backup| {
-        if left.newest_row >= backup.newest_row {
-            left
-        } else {
-            backup
-        }
-    });
+    let backup = left(store)
+        .into_iter()
+        .chain(backup)
+        .reduce(|left, backup| {
+            if left.newest_row >= backup.newest_row {
+                left
+            } else {
+                backup
+            }
+        });
     let by = backup.as_ref().map(|backup| backup.path.as_path());
     // Before it is replaced, so that a power cut between that and the word of it is next to impossible.
     let lost = lost(store, by);
-    let next = by.map(|by| bring_beside(store, by)).transpose()?;
+    let next = by.map(|by| bring_beside(store, by, room)).transpose()?;
     let aside = replace(store, next.as_deref(), DAMAGED, now_s)?;
     let aside = aside.context("the damaged store is gone")?;
     drop(lock);

@@ -57,6 +57,13 @@ pub fn unjudged(
     Ok(unjudged)
 }
 
+/// Whether there are verdicts of days that are not over and have no row: a clock that was ahead has left them.
+pub fn has_verdicts_ahead(connection: &Connection, today: Day) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM data_quality WHERE rows = 0 AND date >= ?)")?
+        .query_row([date_text(today)], |row| row.get(0))
+}
+
 /// The newest verdicts, oldest first.
 pub fn verdicts(connection: &Connection, days: usize) -> anyhow::Result<Vec<DayQuality>> {
     let mut statement = connection.prepare_cached(
@@ -133,6 +140,14 @@ pub fn judged(
 }
 
 impl Store {
+    /// Forgets those verdicts.
+    pub fn forget_verdicts_ahead(&mut self, today: Day) -> anyhow::Result<()> {
+        self.connection
+            .prepare_cached("DELETE FROM data_quality WHERE rows = 0 AND date >= ?")?
+            .execute([date_text(today)])?;
+        Ok(())
+    }
+
     /// Keeps a verdict.
     pub fn save_verdict(&mut self, verdict: &DayQuality) -> anyhow::Result<()> {
         let [p1, p2, p3, p4, p5, p6] = verdict.runtime_diff_min;

@@ -300,10 +300,13 @@ mod tests {
             .transact(|_| -> anyhow::Result<()> { panic!("as a test") });
         assert!(ending.is_err());
         // The answer's end is dropped before the store is.
-        while !writer.has_ended() {
-            std::thread::yield_now();
+        for _ in 0..10_000 {
+            if writer.has_ended() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
         }
-        assert!(writer.commit().is_err());
+        assert!(writer.has_ended() && writer.commit().is_err());
         writer.stop();
     }
 }

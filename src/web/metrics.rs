@@ -1,6 +1,16 @@
 //! `GET /metrics`: the daemon's own figures in Prometheus' text format, for whoever watches many stations.
 
-use std::{fmt::Write, fs, sync::Arc};
+use std::{
+    fmt::Write,
+    fs,
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use axum::{
     Extension,
@@ -192,12 +202,16 @@ fn page(config: &Config, alarms_by_state: &[AlarmCount], now_s: i64) -> anyhow::
         "Days until the disk is full.",
         Some(disk.days_left as f64),
     );
-    let newest = backups::list(&config.backups.folder).into_iter().next();
-    let age = newest.and_then(|newest| backups::age(&newest).ok());
+    let kept = kept_backups(&config.backups.folder);
+    page.gauge(
+        "backups",
+        "Backups in their folder, when it was last looked at.",
+        kept.map(|(count, _)| count as f64),
+    );
     page.gauge(
         "backup_age_seconds",
-        "Age of the newest backup.",
-        age.map(|age| age.as_secs_f64()),
+        "Age of the newest backup then.",
+        kept.and_then(|(_, age)| Some(age?.as_secs_f64())),
     );
     let parts = watchdog::due_s();
     let parts: Vec<_> = parts
@@ -221,6 +235,29 @@ fn page(config: &Config, alarms_by_state: &[AlarmCount], now_s: i64) -> anyhow::
     );
     process(&mut page);
     Ok(page.0)
+}
+
+/// How many backups there are, and how old the newest is. The folder may be on another disk, and a disk may hang: it is looked at on a
+/// thread of its own, and what the look before has found is told.
+fn kept_backups(folder: &Path) -> Option<(usize, Option<Duration>)> {
+    static IS_LOOKING: AtomicBool = AtomicBool::new(false);
+    static FOUND: Mutex<Option<(usize, Option<Duration>)>> = Mutex::new(None);
+    let known = || FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+    if !IS_LOOKING.swap(true, Ordering::AcqRel) {
+        let folder = folder.to_path_buf();
+        let looking = thread::Builder::new()
+            .name("backups".into())
+            .spawn(move || {
+                let backups = backups::list(&folder);
+                let age = backups.first().and_then(|newest| backups::age(newest).ok());
+                *known() = Some((backups.len(), age));
+                IS_LOOKING.store(false, Ordering::Release);
+            });
+        if looking.is_err() {
+            IS_LOOKING.store(false, Ordering::Release);
+        }
+    }
+    *known()
 }
 
 /// What waits for each target, for how long, and what it will not take.

@@ -19,6 +19,7 @@ mod shell;
 
 use std::{
     convert::Infallible,
+    io,
     path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
@@ -139,7 +140,7 @@ impl Web {
             clock: self.clock,
             questions: Semaphore::new(1),
         });
-        let telling = tokio::spawn(live::tell(shared.clone(), self.committed.clone(), told));
+        let mut telling = tokio::spawn(live::tell(shared.clone(), self.committed.clone(), told));
         let scheme = web.scheme();
         log::info!(url = format!("{scheme}://{address}"), has_passwords = shared.access.needs_login(); "the dashboard is served");
         let mut stopping = self.stopping.clone();
@@ -158,6 +159,8 @@ impl Web {
         let ended = tokio::select! {
             served = async { served.await } => served,
             () = late => Ok(()),
+            // It ends by itself only in a panic.
+            Err(error) = &mut telling => Err(io::Error::other(error)),
             never = watch_files(&web, attempts) => match never {},
         };
         telling.abort();
