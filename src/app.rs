@@ -307,21 +307,24 @@ async fn look_at(web: config::Web) -> anyhow::Result<()> {
 /// the exports owe it.
 fn open_store(config: &Config, clock: Clock) -> anyhow::Result<(Store, Option<Exported>)> {
     let mut reserve = Reserve::of(&config.store, config.reserve_bytes);
-    let mut owed = None;
-    let mut open = |room| {
-        owed = heal_store(config, clock, room)?.or(owed);
-        Store::open(&config.store, publish::face(config))
-    };
-    let mut opened = open(Room::ForACopy);
+    let heal = |room| heal_store(config, clock, room);
+    let mut healed = heal(Room::ForACopy);
+    if let Err(error) = &healed
+        && reserve.give_up(error, None)
+    {
+        healed = heal(Room::ForACopy);
+    }
+    if let Err(error) = &healed
+        && backups::is_no_room(error)
+    {
+        healed = heal(Room::ForNothing);
+    }
+    let owed = healed?;
+    let mut opened = Store::open(&config.store, publish::face(config));
     if let Err(error) = &opened
         && reserve.give_up(error, None)
     {
-        opened = open(Room::ForACopy);
-    }
-    if let Err(error) = &opened
-        && backups::is_no_room(error)
-    {
-        opened = open(Room::ForNothing);
+        opened = Store::open(&config.store, publish::face(config));
     }
     let mut store = opened?;
     store.set_reserve(reserve);

@@ -9,7 +9,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -67,12 +67,18 @@ impl Page {
     }
 
     /// A figure: its name, its kind, what it means, and a value for each set of labels.
-    fn put(&mut self, name: &str, kind: &str, means: &str, values: &[(&str, Option<f64>)]) {
+    fn put<L: AsRef<str>>(
+        &mut self,
+        name: &str,
+        kind: &str,
+        means: &str,
+        values: &[(L, Option<f64>)],
+    ) {
         let name = self.explain(name, kind, means);
         for (labels, value) in values {
             let Some(value) = value else { continue };
-            let _ = match labels {
-                &"" => writeln!(self.0, "{name} {value}"),
+            let _ = match labels.as_ref() {
+                "" => writeln!(self.0, "{name} {value}"),
                 labels => writeln!(self.0, "{name}{{{labels}}} {value}"),
             };
         }
@@ -101,7 +107,7 @@ fn page(config: &Config, alarms_by_state: &[AlarmCount], now_s: i64) -> anyhow::
         "info",
         "gauge",
         "The station and the version.",
-        &[(&info, Some(1.0))],
+        &[(info, Some(1.0))],
     );
     let newest = view.newest_row()?;
     let age_s = newest.map(|(minute, _)| (now_s - minute * 60) as f64);
@@ -210,17 +216,12 @@ fn page(config: &Config, alarms_by_state: &[AlarmCount], now_s: i64) -> anyhow::
     );
     page.gauge(
         "backup_age_seconds",
-        "Age of the newest backup then.",
+        "Age of the newest of them.",
         kept.and_then(|(_, age)| Some(age?.as_secs_f64())),
     );
-    let parts = watchdog::due_s();
+    let parts = watchdog::due_s().into_iter();
     let parts: Vec<_> = parts
-        .iter()
-        .map(|(part, due_s)| (format!("part=\"{part}\""), Some(*due_s)))
-        .collect();
-    let parts: Vec<_> = parts
-        .iter()
-        .map(|(labels, due_s)| (labels.as_str(), *due_s))
+        .map(|(part, due_s)| (format!("part=\"{part}\""), Some(due_s)))
         .collect();
     page.put(
         "watchdog_due_seconds",
@@ -241,7 +242,7 @@ fn page(config: &Config, alarms_by_state: &[AlarmCount], now_s: i64) -> anyhow::
 /// thread of its own, and what the look before has found is told.
 fn kept_backups(folder: &Path) -> Option<(usize, Option<Duration>)> {
     static IS_LOOKING: AtomicBool = AtomicBool::new(false);
-    static FOUND: Mutex<Option<(usize, Option<Duration>)>> = Mutex::new(None);
+    static FOUND: Mutex<Option<(Instant, usize, Option<Duration>)>> = Mutex::new(None);
     let known = || FOUND.lock().unwrap_or_else(PoisonError::into_inner);
     if !IS_LOOKING.swap(true, Ordering::AcqRel) {
         let folder = folder.to_path_buf();
@@ -250,14 +251,16 @@ fn kept_backups(folder: &Path) -> Option<(usize, Option<Duration>)> {
             .spawn(move || {
                 let backups = backups::list(&folder);
                 let age = backups.first().and_then(|newest| backups::age(newest).ok());
-                *known() = Some((backups.len(), age));
+                *known() = Some((Instant::now(), backups.len(), age));
                 IS_LOOKING.store(false, Ordering::Release);
             });
         if looking.is_err() {
             IS_LOOKING.store(false, Ordering::Release);
         }
     }
-    *known()
+    // While the disk hangs, they get older.
+    let (looked, count, age) = (*known())?;
+    Some((count, age.map(|age| age + looked.elapsed())))
 }
 
 /// What waits for each target, for how long, and what it will not take.
@@ -321,10 +324,6 @@ fn alarms(page: &mut Page, counts: &[AlarmCount]) {
             ));
         }
     }
-    let values: Vec<_> = values
-        .iter()
-        .map(|(labels, open)| (labels.as_str(), *open))
-        .collect();
     page.put(
         "alarms",
         "gauge",
