@@ -348,7 +348,8 @@ fn heal_store(config: &Config, clock: Clock, room: Room) -> anyhow::Result<Optio
         backup,
         lost,
     } = healed;
-    let (cause, aside) = (damage, aside.display().to_string());
+    let aside = aside.map_or_else(|| "nothing".into(), |aside| aside.display().to_string());
+    let cause = damage;
     match backup {
         Some(backup) => {
             let newest = backup.newest_row.unwrap_or_default();

@@ -6,6 +6,7 @@ use std::{
     fs::{self, OpenOptions},
     os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
+    time::{Duration, UNIX_EPOCH},
 };
 
 use common::{
@@ -119,6 +120,26 @@ fn a_damaged_store_is_replaced_by_the_backup_and_the_exports() {
 }
 
 #[test]
+fn a_store_that_is_gone_or_empty_is_not_taken_for_a_new_one() {
+    let (folder, _) = station("gone");
+    let whole = tables(&folder.store());
+    let empty = |path: &PathBuf| fs::write(path, "").expect("emptied");
+    let remove = |path: &PathBuf| fs::remove_file(path).expect("removed");
+    for (spoil, cause) in [
+        (&remove as &dyn Fn(&PathBuf), "it is gone"),
+        (&empty, "it is empty"),
+    ] {
+        spoil(&folder.store());
+        let mut daemon = folder.run();
+        daemon.wait_for_log("the newest good backup is in its place");
+        folder.wait_until_read();
+        assert_eq!(daemon.terminate(), Some(0));
+        assert!(daemon.log().contains(cause), "{}", daemon.log());
+        assert_eq!(tables(&folder.store()), whole, "{cause}");
+    }
+}
+
+#[test]
 fn a_disk_without_room_for_a_copy_gives_up_the_reserve_and_then_takes_the_backup_itself() {
     let what = "mending a store on a full disk";
     let (folder, backup) = station("no-room");
@@ -214,7 +235,11 @@ fn minutes_that_no_export_gives_again_are_told() {
 
 #[test]
 fn a_store_that_is_damaged_at_work_ends_the_daemon_and_is_mended_by_the_next_start() {
-    let (folder, _) = station("at-work");
+    let (folder, backup) = station("at-work");
+    let begin_anew = || {
+        fs::remove_file(folder.store()).expect("removed");
+        fs::remove_dir_all(backup.parent().expect("a folder")).expect("removed");
+    };
     // Some minutes of the first day are not there yet, and the store begins anew.
     let [first, second] = exports(&folder).try_into().expect("two days");
     let text = fs::read_to_string(&first).expect("a day");
@@ -230,7 +255,7 @@ fn a_store_that_is_damaged_at_work_ends_the_daemon_and_is_mended_by_the_next_sta
         .map(|line| format!("{line}\n"))
         .collect();
     fs::write(&first, rest).expect("written");
-    fs::remove_file(folder.store()).expect("removed");
+    begin_anew();
     let mut daemon = folder.run();
     folder.wait_until_read();
     assert!(folder.verb(&["backup"]).0);
@@ -256,7 +281,7 @@ fn a_store_that_is_damaged_at_work_ends_the_daemon_and_is_mended_by_the_next_sta
     let mended = tables(&folder.store());
 
     // The same files without all that.
-    fs::remove_file(folder.store()).expect("removed");
+    begin_anew();
     let mut daemon = folder.run();
     folder.wait_until_read();
     assert_eq!(daemon.terminate(), Some(0));
@@ -580,6 +605,52 @@ fn old_backups_make_room_for_a_new_one_and_the_newest_stays() {
     let (made, told) = folder.verb(&["backup"]);
     assert!(!made && told.contains("make room"), "{told}");
     assert_eq!(there(), before, "none goes where that would not help");
+}
+
+#[test]
+fn what_is_made_last_is_the_newest_whatever_the_clock_was() {
+    let (folder, first) = station("clock");
+    let backups = first.parent().expect("a folder");
+    let at = |stamp: &str| backups.join(format!("pumphouse-{stamp}.db"));
+    let (ahead, further) = (at("20990101T000000Z"), at("20990102T000000Z"));
+    fs::copy(&first, &ahead).expect("copied");
+    fs::rename(&first, &further).expect("renamed");
+    let inode = |path: &Path| path.metadata().expect("it").ino();
+    let order = [inode(&ahead), inode(&further)];
+    // A copy of somebody's own is no backup of ours.
+    fs::write(at("before-the-update"), "").expect("written");
+    let (made, told) = folder.verb(&["backup", "--json"]);
+    assert!(made, "{told}");
+    let report: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+    let made = PathBuf::from(report["backup"]["path"].as_str().expect("a path"));
+    let mut there: Vec<PathBuf> = fs::read_dir(backups)
+        .expect("the folder")
+        .map(|entry| entry.expect("a file").path())
+        .collect();
+    there.sort();
+    assert_eq!(there.len(), 4, "{there:?}");
+    assert_eq!([inode(&there[0]), inode(&there[1])], order, "{there:?}");
+    assert_eq!(there[2], made);
+    assert_eq!(there[3], at("before-the-update"));
+}
+
+#[test]
+fn half_a_restore_is_a_backup_of_its_own_time() {
+    let (folder, first) = station("half");
+    let on_its_way = PathBuf::from(format!("{}.part", folder.store().display()));
+    fs::copy(&first, &on_its_way).expect("copied");
+    let made = UNIX_EPOCH + Duration::from_secs(1_600_000_000);
+    let file = OpenOptions::new().write(true).open(&on_its_way);
+    file.and_then(|file| file.set_modified(made))
+        .expect("dated");
+    let mut daemon = folder.run();
+    until("it goes", || (!on_its_way.exists()).then_some(()));
+    assert_eq!(daemon.terminate(), Some(0));
+    assert!(
+        first
+            .with_file_name("pumphouse-20200913T122640Z.db")
+            .exists()
+    );
 }
 
 #[test]

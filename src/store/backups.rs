@@ -1,6 +1,7 @@
 //! Copies of the store: made while it is in use, proven before they count, put back where the store is damaged.
 //!
-//! *Invariants.* A backup carries its name only once it is whole, on the disk and found sound. A damaged store is set aside, never
+//! *Invariants.* A backup carries its name only once it is whole, on the disk and found sound. Names are in the order in which backups
+//! were made, whatever the clock was. A damaged store is set aside, never
 //! deleted. What a backup lacks of the exports is read again by itself, since positions and rows lie in the same file.
 
 use std::{
@@ -8,10 +9,11 @@ use std::{
     io::{self, ErrorKind},
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use anyhow::{Context, bail, ensure};
+use jiff::{SignedDuration, Timestamp, civil::DateTime};
 use rusqlite::{Connection, ErrorCode, ffi};
 use serde::Serialize;
 
@@ -24,6 +26,8 @@ use super::{
 
 /// What the files are called, about the time they were made.
 const NAME: (&str, &str) = ("pumphouse-", ".db");
+/// That time, UTC.
+const STAMP: &str = "%Y%m%dT%H%M%SZ";
 /// Room that a backup leaves on its disk: it must not be what stops the daemon, bytes.
 const ROOM_LEFT_BYTES: u64 = 256 << 20;
 /// Why a store was set aside, in its name: it was damaged, or another was put in its place.
@@ -122,8 +126,8 @@ pub struct Action {
 pub struct Healed {
     /// What was wrong.
     pub damage: String,
-    /// Where the damaged store is now.
-    pub aside: PathBuf,
+    /// Where the damaged store is now; `None` where there was none.
+    pub aside: Option<PathBuf>,
     /// The backup in its place; without one the store begins anew.
     pub backup: Option<Sound>,
     /// What is gone.
@@ -170,10 +174,42 @@ pub fn make(store: &Path, folder: &Path, now_s: i64) -> anyhow::Result<Sound> {
             return Err(error);
         }
     };
-    let path = folder.join(format!("{}{}{}", NAME.0, stamp(now_s)?, NAME.1));
+    date_back(folder, now_s)?;
+    let path = folder.join(name(now_s)?);
     fs::rename(&part, &path)?;
     sync_folder(folder)?;
     Ok(Sound { path, ..sound })
+}
+
+/// Gives the backups of a folder that are of the future, since a clock was wrong or is, names of just before now: what is made now is
+/// the newest.
+fn date_back(folder: &Path, now_s: i64) -> anyhow::Result<()> {
+    let now = folder.join(name(now_s)?);
+    let later = list(folder).into_iter().filter(|it| *it > now);
+    let mut before_s = now_s;
+    for backup in later {
+        let free = free_before(folder, before_s)?;
+        fs::rename(backup, &free.1)?;
+        before_s = free.0;
+    }
+    Ok(())
+}
+
+/// The last second before a time that no backup in a folder has for a name, and that name.
+fn free_before(folder: &Path, at_s: i64) -> anyhow::Result<(i64, PathBuf)> {
+    let mut before_s = at_s - 1;
+    loop {
+        let path = folder.join(name(before_s)?);
+        if !path.exists() {
+            return Ok((before_s, path));
+        }
+        before_s -= 1;
+    }
+}
+
+/// What a backup made at a time is called.
+fn name(at_s: i64) -> anyhow::Result<String> {
+    Ok(format!("{}{}{}", NAME.0, stamp(at_s)?, NAME.1))
 }
 
 /// What a backup takes at most, and what there is.
@@ -218,16 +254,18 @@ pub fn make_room(store: &Path, folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     going.into_iter().map(remove).collect()
 }
 
-fn remove(path: PathBuf) -> anyhow::Result<PathBuf> {
+/// Removes a backup, and gives its name back.
+pub(super) fn remove(path: PathBuf) -> anyhow::Result<PathBuf> {
     fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
     Ok(path)
 }
 
-/// How old a backup is.
-pub fn age(path: &Path) -> anyhow::Result<Duration> {
-    let changed = path.metadata()?.modified()?;
-    let age = SystemTime::now().duration_since(changed);
-    age.context("it is of the future")
+/// How old a backup is; negative where a clock was, or is, wrong.
+pub fn age(path: &Path) -> anyhow::Result<SignedDuration> {
+    Ok(SignedDuration::system_until(
+        path.metadata()?.modified()?,
+        SystemTime::now(),
+    )?)
 }
 
 /// Says what a folder lacks that cannot be written into.
@@ -263,7 +301,8 @@ pub fn list(folder: &Path) -> Vec<PathBuf> {
         .map(|entry| entry.path())
         .filter(|path| {
             let name = path.file_name().and_then(|name| name.to_str());
-            name.is_some_and(|name| name.starts_with(NAME.0) && name.ends_with(NAME.1))
+            let stamp = name.and_then(|name| name.strip_prefix(NAME.0)?.strip_suffix(NAME.1));
+            stamp.is_some_and(|stamp| DateTime::strptime(STAMP, stamp).is_ok())
         })
         .collect();
     backups.sort();
@@ -335,7 +374,10 @@ fn copy_beside(store: &Path, backup: &Path) -> anyhow::Result<PathBuf> {
     let copy = || -> io::Result<()> {
         fs::copy(backup, &next)?;
         fs::set_permissions(&next, Permissions::from_mode(0o600))?;
-        File::open(&next)?.sync_all()
+        let copy = File::options().write(true).open(&next)?;
+        // As old as it is: were this interrupted, it would be a backup of that time again.
+        copy.set_modified(backup.metadata()?.modified()?)?;
+        copy.sync_all()
     };
     copy()
         .inspect_err(|_| {
@@ -462,7 +504,8 @@ fn left(store: &Path) -> Option<Sound> {
 fn clear_left(store: &Path, backups: &Path, now_s: i64) -> anyhow::Result<()> {
     let next = next(store);
     if left(store).is_some() {
-        let name = free_name(&backups.join(format!("{}{}{}", NAME.0, stamp(now_s)?, NAME.1)));
+        let made_s = now_s - age(&next)?.as_secs();
+        let name = free_before(backups, made_s + 1)?.1;
         if let Err(error) = fs::rename(&next, &name) {
             // Another disk; there it may stay.
             log::debug!(cause = error.to_string(); "a backup beside the store stays there");
@@ -473,26 +516,31 @@ fn clear_left(store: &Path, backups: &Path, now_s: i64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Looks at a store as a whole before it is used; a damaged one is replaced by the newest sound backup. `None` when it is sound,
-/// or not there yet.
+/// Looks at a store as a whole before it is used; a damaged one is replaced by the newest sound backup, and so is one that is gone or
+/// empty though there are backups of it. `None` when it is sound, or new.
 pub fn heal(
     store: &Path,
     backups: &Path,
     room: Room,
     now_s: i64,
 ) -> anyhow::Result<Option<Healed>> {
-    if !store.exists() {
-        // On a disk without links a power cut can come between the two.
-        if let Some(left) = left(store) {
-            let _lock = lock(store, STOP_FIRST)?;
-            fs::rename(&left.path, store)?;
-            log::warn!(newest = left.newest_row.unwrap_or_default(); "the replacement of a store that was interrupted is finished");
-        }
+    let is_there = store.exists();
+    let left_over = left(store);
+    if !is_there && left_over.is_none() && list(backups).is_empty() {
         return Ok(None);
     }
     let lock = lock(store, STOP_FIRST)?;
-    take_back(store)?;
-    let Some(damage) = damage_of(store)? else {
+    if let (false, Some(left)) = (is_there, &left_over) {
+        // On a disk without links a power cut can come between the two.
+        fs::rename(&left.path, store)?;
+        log::warn!(newest = left.newest_row.clone().unwrap_or_default(); "the replacement of a store that was interrupted is finished");
+        return Ok(None);
+    }
+    if is_there {
+        take_back(store)?;
+    }
+    let damage = damage_of(store, !list(backups).is_empty())?;
+    let Some(damage) = damage else {
         clear_left(store, backups, now_s)?;
         return Ok(None);
     };
@@ -504,22 +552,18 @@ pub fn heal(
         }
     });
     // After a power cut in the midst of this, the newest backup may lie where it was going.
-    let backup = left(store)
-        .into_iter()
-        .chain(backup)
-        .reduce(|left, backup| {
-            if left.newest_row >= backup.newest_row {
-                left
-            } else {
-                backup
-            }
-        });
+    let backup = left_over.into_iter().chain(backup).reduce(|left, backup| {
+        if left.newest_row >= backup.newest_row {
+            left
+        } else {
+            backup
+        }
+    });
     let by = backup.as_ref().map(|backup| backup.path.as_path());
     // Before it is replaced, so that a power cut between that and the word of it is next to impossible.
     let lost = lost(store, by);
     let next = by.map(|by| bring_beside(store, by, room)).transpose()?;
     let aside = replace(store, next.as_deref(), DAMAGED, now_s)?;
-    let aside = aside.context("the damaged store is gone")?;
     drop(lock);
     Ok(Some(Healed {
         damage,
@@ -529,8 +573,11 @@ pub fn heal(
     }))
 }
 
-/// What is wrong with a store's file, if anything is.
-fn damage_of(store: &Path) -> anyhow::Result<Option<String>> {
+/// What is wrong with a store's file, if anything is. Where it had a backup it cannot be new.
+fn damage_of(store: &Path, had_backup: bool) -> anyhow::Result<Option<String>> {
+    if !store.exists() {
+        return Ok(Some("it is gone".into()));
+    }
     // The check goes through the file in the order of its trees; read once from front to back, it is at hand.
     let mut file = std::io::BufReader::with_capacity(READ_BYTES, File::open(store)?);
     if let Err(error) = std::io::copy(&mut file, &mut std::io::sink()) {
@@ -538,11 +585,21 @@ fn damage_of(store: &Path) -> anyhow::Result<Option<String>> {
     }
     let looked = Connection::open(store)
         .map_err(anyhow::Error::from)
-        .and_then(|connection| check(&connection));
+        .and_then(|connection| {
+            if had_backup && is_empty(&connection)? {
+                return Ok(Some("it is empty".into()));
+            }
+            check(&connection)
+        });
     match looked {
         Err(error) if is_damage(&error) => Ok(Some(format!("{error:#}"))),
         looked => looked.with_context(|| format!("cannot check the store {}", store.display())),
     }
+}
+
+fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
+    let sql = "SELECT count(*) = 0 FROM sqlite_schema";
+    connection.query_row(sql, [], |row| row.get(0))
 }
 
 /// The first thing that SQLite finds wrong with a store, its indexes held against its tables.
@@ -551,16 +608,24 @@ fn check(connection: &Connection) -> anyhow::Result<Option<String>> {
     Ok((found != "ok").then_some(found))
 }
 
-/// Whether an error says that the store's file is damaged.
+/// Whether an error says that the store's file is damaged, or that its disk cannot read it any more.
 pub fn is_damage(error: &anyhow::Error) -> bool {
+    const UNREADABLE: [i32; 3] = [
+        ffi::SQLITE_IOERR_READ,
+        ffi::SQLITE_IOERR_DATA,
+        ffi::SQLITE_IOERR_CORRUPTFS,
+    ];
     error.chain().any(|cause| {
-        let code = cause
+        let failure = cause
             .downcast_ref::<rusqlite::Error>()
-            .and_then(rusqlite::Error::sqlite_error_code);
-        matches!(
-            code,
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
-        )
+            .and_then(rusqlite::Error::sqlite_error);
+        failure.is_some_and(|it| {
+            UNREADABLE.contains(&it.extended_code)
+                || matches!(
+                    it.code,
+                    ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase
+                )
+        })
     })
 }
 
@@ -618,8 +683,7 @@ fn lost(store: &Path, backup: Option<&Path>) -> Lost {
 }
 
 fn stamp(now_s: i64) -> anyhow::Result<String> {
-    let at = jiff::Timestamp::from_second(now_s)?;
-    Ok(at.strftime("%Y%m%dT%H%M%SZ").to_string())
+    Ok(Timestamp::from_second(now_s)?.strftime(STAMP).to_string())
 }
 
 fn sync_folder(folder: &Path) -> std::io::Result<()> {
@@ -629,4 +693,35 @@ fn sync_folder(folder: &Path) -> std::io::Result<()> {
         folder
     };
     File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A full disk is no damage, and neither is one that cannot be written to; what cannot be read any more is.
+    #[test]
+    fn what_the_disk_cannot_read_is_damage() {
+        let is_damage = |code| {
+            let failure = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+            is_damage(&anyhow::Error::from(failure).context("cannot store what was read"))
+        };
+        for code in [
+            ffi::SQLITE_CORRUPT,
+            ffi::SQLITE_NOTADB,
+            ffi::SQLITE_IOERR_READ,
+            ffi::SQLITE_IOERR_CORRUPTFS,
+        ] {
+            assert!(is_damage(code), "{code}");
+        }
+        for code in [
+            ffi::SQLITE_FULL,
+            ffi::SQLITE_READONLY,
+            ffi::SQLITE_BUSY,
+            ffi::SQLITE_IOERR_WRITE,
+            ffi::SQLITE_IOERR_FSYNC,
+        ] {
+            assert!(!is_damage(code), "{code}");
+        }
+    }
 }

@@ -251,6 +251,8 @@ fn kept_backups(folder: &Path) -> Option<(usize, Option<Duration>)> {
             .spawn(move || {
                 let backups = backups::list(&folder);
                 let age = backups.first().and_then(|newest| backups::age(newest).ok());
+                // One of the future is as far from now as one of the past: it says nothing of last night.
+                let age = age.map(|age| age.unsigned_abs());
                 *known() = Some((Instant::now(), backups.len(), age));
                 IS_LOOKING.store(false, Ordering::Release);
             });
