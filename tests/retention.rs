@@ -87,7 +87,8 @@ impl Place {
         let (mut gone, mut longest) = (0, Duration::ZERO);
         loop {
             let began = Instant::now();
-            let kept = store.keep_budget(&NOTHING, has_office);
+            let backups = &self.config.backups.folder;
+            let kept = store.keep_budget(&NOTHING, backups, has_office);
             longest = longest.max(began.elapsed());
             match kept.expect("it is kept") {
                 Kept::Purged(minutes) => gone += minutes,
@@ -379,6 +380,12 @@ fn a_disk_that_others_fill_gets_room_from_the_oldest_minutes_and_no_more_than_it
     let mut daemon = Daemon::start(&config, &log, &[]);
     place.wait_until_read(days);
     assert_eq!(daemon.terminate(), Some(0));
+    let backups = disk.path().join("backups");
+    fs::create_dir(&backups).expect("made");
+    let backup = |day: u32| backups.join(format!("pumphouse-202001{day}T000000Z.db"));
+    for day in 10..14 {
+        fs::write(backup(day), vec![1; 10_000]).expect("written");
+    }
     let mut daemon = Daemon::start(&config, &log, &[]);
     let used_pct = || {
         let it = rustix::fs::statvfs(disk.path()).expect("the disk");
@@ -404,6 +411,11 @@ fn a_disk_that_others_fill_gets_room_from_the_oldest_minutes_and_no_more_than_it
     assert!(
         (DAY_MIN..=9 * DAY_MIN).contains(&gone),
         "{gone} minutes went, of the twelve days that may"
+    );
+    // Backups on that disk have gone before them, but for two.
+    assert_eq!(
+        [10, 11, 12, 13].map(|day| backup(day).exists()),
+        [false, false, true, true]
     );
     assert_eq!(daemon.terminate(), Some(0));
     assert_eq!(

@@ -336,8 +336,8 @@ impl PlantLoop {
         self.pipeline.commit()?;
         ALARM.gets_on();
         self.polled.clear();
-        // A day of minutes went: there may be more of them, as after a reload with a smaller budget.
-        let is_purging = matches!(self.kept, Kept::Purged(_));
+        // A day of minutes or a backup went: there may be more of them, as after a reload with a smaller budget.
+        let is_purging = matches!(self.kept, Kept::Purged(_) | Kept::Backup);
         if is_purging || self.disk_checked.elapsed() >= DISK_LOOK {
             self.disk_checked = Instant::now();
             self.keep_disk()?;
@@ -352,9 +352,10 @@ impl PlantLoop {
     /// Makes the reserve again where it was given up, and purges what the disk has no room for.
     fn keep_disk(&mut self) -> anyhow::Result<()> {
         let (budget, has_office) = (self.config.budget, self.config.central.is_some());
+        let backups = self.config.backups.folder.clone();
         let kept = self.pipeline.writer().call(move |store| {
             store.keep_reserve();
-            store.keep_budget(&budget, has_office)
+            store.keep_budget(&budget, &backups, has_office)
         })?;
         let has_changed = std::mem::replace(&mut self.kept, kept) != kept;
         match kept {

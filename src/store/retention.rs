@@ -1,16 +1,16 @@
 //! How long raw minutes stay: for as long as the disk's budget allows. Beyond it the oldest go, a day at a time; alerts, sessions,
-//! hours, days and plans that were made of them stay for ever.
+//! hours, days and plans that were made of them stay for ever. Where the disk is full, old backups on it go first.
 //!
 //! *Invariants.* No minute goes that the central office has yet to take, has refused, or would lack again were it restored from a
 //! backup: as long as the change log has it. And none of the newest [`KEPT_MIN`]. What stays begins at a checkpoint, so that every
 //! minute of it can be derived once more. A minute from before that is not taken in again: with its neighbours gone it would be
 //! derived otherwise than it was.
 
-use std::{io, path::Path};
+use std::{io, os::unix::fs::MetadataExt, path::Path};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Store, changes::Synced, reserve::disk};
+use super::{Store, backups, changes::Synced, reserve::disk};
 use crate::{
     calendar::{DAY_MIN, Minute},
     plant::Plant,
@@ -21,6 +21,8 @@ use crate::{
 pub const KEPT_MIN: i64 = 90 * DAY_MIN;
 /// How far back anything reaches that is derived from minutes, with room: a day's health looks at the weeks before it.
 const REACH_MIN: i64 = 35 * DAY_MIN;
+/// Backups on the store's disk that do not go for want of room there.
+const BACKUPS_KEPT_MIN: usize = 2;
 /// Pages given back to the disk at once: some milliseconds.
 const PAGES_AT_ONCE: u32 = 2000;
 /// Rows read at once.
@@ -42,6 +44,8 @@ pub enum Kept {
     Everything,
     /// So many of the oldest minutes went.
     Purged(u64),
+    /// The oldest of the backups on the same disk went.
+    Backup,
     /// Beyond, and nothing may go: the rest is too new.
     Newest,
     /// Beyond, and nothing goes: others fill the disk, by more than all of the store.
@@ -138,10 +142,20 @@ pub(super) fn pages_bytes(connection: &Connection) -> rusqlite::Result<(u64, u64
 }
 
 impl Store {
-    /// Looks whether the store keeps its budget; if not, the oldest day of minutes goes, and its room back to the disk. Nothing
-    /// may be waiting for a commit. `has_office` says whether there is a central office to wait for.
-    pub fn keep_budget(&mut self, budget: &Budget, has_office: bool) -> anyhow::Result<Kept> {
-        if let Some(kept) = self.look_at(budget)? {
+    /// Looks whether the store keeps its budget; if not, the oldest day of minutes goes, and its room back to the disk, or where the
+    /// disk is full the oldest backup of a folder on it. Nothing may be waiting for a commit. `has_office` says whether there is a
+    /// central office to wait for.
+    pub fn keep_budget(
+        &mut self,
+        budget: &Budget,
+        backups: &Path,
+        has_office: bool,
+    ) -> anyhow::Result<Kept> {
+        let (kept, used) = self.look_at(budget)?;
+        if used.beyond(budget.disk_used_max_pct) > 0.0 && self.gives_up_a_backup(backups)? {
+            return Ok(Kept::Backup);
+        }
+        if let Some(kept) = kept {
             return Ok(kept);
         }
         self.begin()?;
@@ -165,9 +179,32 @@ impl Store {
             .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
     }
 
-    fn look_at(&self, budget: &Budget) -> anyhow::Result<Option<Kept>> {
+    /// The store's file.
+    fn path(&self) -> &Path {
+        Path::new(self.connection.path().unwrap_or_default())
+    }
+
+    /// Removes the oldest of more backups than a full disk keeps; whether there was one. Only a folder below the store's own is looked
+    /// at: another may be on a disk that hangs.
+    fn gives_up_a_backup(&self, folder: &Path) -> anyhow::Result<bool> {
+        let path = self.path();
+        if !folder.starts_with(path.parent().unwrap_or(path)) {
+            return Ok(false);
+        }
+        let mut old = backups::list(folder);
+        if old.len() <= BACKUPS_KEPT_MIN || folder.metadata()?.dev() != path.metadata()?.dev() {
+            return Ok(false);
+        }
+        let oldest = old.pop().map(backups::remove).transpose()?;
+        let backup = oldest.map(|it| it.display().to_string());
+        log::warn!(backup; "the disk is full: the oldest backup is gone");
+        Ok(true)
+    }
+
+    /// How it stands with the budget, as [`Budget::looked_at`] has it, and the disk.
+    fn look_at(&self, budget: &Budget) -> anyhow::Result<(Option<Kept>, Used)> {
         let (pages_bytes, store_bytes) = pages_bytes(&self.connection)?;
-        let path = Path::new(self.connection.path().unwrap_or_default());
+        let path = self.path();
         let mut used = Used::of(path)?;
         // What has gone already, and the file gives back when nobody reads any more.
         let given_back = path.metadata()?.len() as f64 - pages_bytes as f64;
@@ -175,7 +212,7 @@ impl Store {
             used.bytes -= given_back;
             self.give_back()?;
         }
-        Ok(budget.looked_at(store_bytes, used))
+        Ok((budget.looked_at(store_bytes, used), used))
     }
 
     fn purge_oldest(&mut self, has_office: bool) -> anyhow::Result<Kept> {
@@ -329,7 +366,8 @@ mod tests {
             let sql = "PRAGMA freelist_count";
             let pages = store.connection.query_row(sql, [], |row| row.get(0));
             free.push(pages.expect("counted"));
-            store.keep_budget(&budget(0), false).expect("looked at");
+            let kept = store.keep_budget(&budget(0), Path::new(""), false);
+            kept.expect("looked at");
         }
         assert!(free.len() > 3, "{free:?}");
         let pieces: Vec<u32> = free.windows(2).map(|pair| pair[0] - pair[1]).collect();
