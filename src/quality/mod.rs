@@ -104,6 +104,10 @@ pub struct Beside {
     pub arrival_lag_s: Option<i64>,
     /// How the level usually follows the flow: the median of the weeks before.
     pub usual_level_per_flow: Option<f64>,
+    /// How it followed long before that: a slow drift takes the usual with it.
+    pub former_level_per_flow: Option<f64>,
+    /// Tags that had a value in the weeks before; a station need not have all 27.
+    pub has_values: [bool; TAGS],
 }
 
 /// Judges a day by its minutes, oldest first.
@@ -282,9 +286,7 @@ fn findings(
             beside.minutes
         ));
     }
-    if day.rows > 0 && day.values_pct < COMPLETE_PCT {
-        found.push(missing_values(minutes));
-    }
+    found.extend(missing_values(minutes, &beside.has_values));
     if day.impossible_min >= IMPOSSIBLE_MIN {
         let of = minutes
             .iter()
@@ -309,15 +311,24 @@ fn findings(
     if let Some(ratio) = day.level_per_flow {
         let rises =
             format!("the tank rises by {ratio:.2} m³ for each m³ that the flow meter counts");
-        match beside.usual_level_per_flow {
-            Some(usual) if (ratio / usual - 1.0).abs() > FOLLOWS_DRIFT => found.push(format!(
-                "{rises}, and usually by {usual:.2}: the level sensor or the flow meter drifts"
-            )),
-            None if (ratio - 1.0).abs() > FOLLOWS_OFF => found.push(format!(
+        let drifts =
+            |from: &Option<f64>| from.filter(|from| (ratio / from - 1.0).abs() > FOLLOWS_DRIFT);
+        let since = [
+            ("usually", beside.usual_level_per_flow),
+            ("months ago", beside.former_level_per_flow),
+        ];
+        let drift = since
+            .iter()
+            .find_map(|(when, from)| Some((when, drifts(from)?)));
+        if let Some((when, from)) = drift {
+            found.push(format!(
+                "{rises}, and {when} by {from:.2}: the level sensor or the flow meter drifts"
+            ));
+        } else if (ratio - 1.0).abs() > FOLLOWS_OFF {
+            found.push(format!(
                 "{rises}: the level sensor, the flow meter or site.hlt_volume_m3 ({:.0} m³) is not right",
                 plant.volume_m3
-            )),
-            _ => {}
+            ));
         }
     }
     if let (Some(pct), Some((counted, flowed))) = (day.day_total_pct, counted)
@@ -362,10 +373,15 @@ fn findings(
     found
 }
 
-/// The tags that lack the most values.
-fn missing_values(minutes: &[DayMinute]) -> String {
-    let mut missing: Vec<(usize, &str)> = (0..TAGS)
-        .map(|slot| {
+/// The tags that lack the most values, where a day is incomplete: of those that there are, then or in the weeks before.
+fn missing_values(minutes: &[DayMinute], has_values: &[bool; TAGS]) -> Option<String> {
+    let is_there = |slot: &usize| {
+        has_values[*slot] || minutes.iter().any(|minute| !minute.values[*slot].is_nan())
+    };
+    let there: Vec<usize> = (0..TAGS).filter(is_there).collect();
+    let mut missing: Vec<(usize, &str)> = there
+        .iter()
+        .map(|&slot| {
             let none = minutes.iter().filter(|minute| minute.values[slot].is_nan());
             (none.count(), crate::tags::TAG_NAMES[slot])
         })
@@ -373,12 +389,16 @@ fn missing_values(minutes: &[DayMinute]) -> String {
         .collect();
     missing.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
     let all: usize = missing.iter().map(|(count, _)| count).sum();
+    let of = minutes.len() * there.len();
+    if all as f64 <= of as f64 * (1.0 - COMPLETE_PCT / 100.0) {
+        return None;
+    }
     let named: Vec<_> = missing
         .iter()
         .take(3)
         .map(|(count, tag)| format!("{tag} in {count} min"))
         .collect();
-    format!("{all} values are missing: {}", named.join(", "))
+    Some(format!("{all} values are missing: {}", named.join(", ")))
 }
 
 #[cfg(test)]

@@ -46,13 +46,19 @@ fn day(seed: u64) -> Vec<DayMinute> {
     minutes.skip(DAY_MIN as usize).collect()
 }
 
-fn judged(minutes: &[DayMinute], usual_level_per_flow: Option<f64>) -> DayQuality {
-    let beside = Beside {
+/// A day like those before it.
+fn beside(usual_level_per_flow: Option<f64>) -> Beside {
+    Beside {
         minutes: DAY_MIN as usize,
         arrival_lag_s: Some(20),
         usual_level_per_flow,
-    };
-    judge(&plant(), DATE, minutes, beside)
+        former_level_per_flow: usual_level_per_flow,
+        has_values: [true; TAGS],
+    }
+}
+
+fn judged(minutes: &[DayMinute], usual_level_per_flow: Option<f64>) -> DayQuality {
+    judge(&plant(), DATE, minutes, beside(usual_level_per_flow))
 }
 
 #[test]
@@ -162,9 +168,8 @@ fn each_instrument_that_is_spoilt_is_found_and_no_other() {
         let mut day = judged(&minutes, usual);
         if expected.contains("clock is") {
             let beside = Beside {
-                minutes: DAY_MIN as usize,
                 arrival_lag_s: Some(-45),
-                ..Beside::default()
+                ..beside(None)
             };
             day = judge(&plant(), DATE, &minutes, beside);
         }
@@ -174,6 +179,60 @@ fn each_instrument_that_is_spoilt_is_found_and_no_other() {
             "{expected}: {day:?}"
         );
     }
+}
+
+#[test]
+fn a_slow_drift_is_held_against_what_was_long_ago() {
+    let mut minutes = day(1);
+    for minute in &mut minutes {
+        minute.values[FLOW] *= 0.8;
+        minute.values[DAY_TOTAL] *= 0.8;
+    }
+    let ratio = judged(&minutes, None).level_per_flow.expect("it follows");
+    let of = |former| Beside {
+        former_level_per_flow: Some(former),
+        ..beside(Some(ratio))
+    };
+    assert_eq!(judge(&plant(), DATE, &minutes, of(ratio)).findings, [""; 0]);
+    let found = judge(&plant(), DATE, &minutes, of(0.8 * ratio)).findings;
+    assert!(
+        found.len() == 1 && found[0].contains("months ago by"),
+        "{found:?}"
+    );
+    // A tank that follows wrongly is told of for as long as it does.
+    let middle = minutes[0].values[LEVEL];
+    for minute in &mut minutes {
+        minute.values[LEVEL] = middle + 0.4 * (minute.values[LEVEL] - middle);
+    }
+    let found = judged(&minutes, judged(&minutes, None).level_per_flow).findings;
+    assert!(
+        found.len() == 1 && found[0].contains("site.hlt_volume_m3"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn tags_that_a_station_does_not_have_are_not_missed() {
+    let mut minutes = day(1);
+    for minute in &mut minutes {
+        for pump in 4..PUMPS {
+            minute.values[runtime_h(pump)] = f64::NAN;
+            minute.values[runtime_min(pump)] = f64::NAN;
+        }
+    }
+    let of = |has_values| Beside {
+        has_values,
+        ..beside(None)
+    };
+    assert_eq!(
+        judge(&plant(), DATE, &minutes, of([false; TAGS])).findings,
+        [""; 0]
+    );
+    let found = judge(&plant(), DATE, &minutes, of([true; TAGS])).findings;
+    assert!(
+        found.len() == 1 && found[0].contains("5760 values are missing"),
+        "{found:?}"
+    );
 }
 
 #[test]

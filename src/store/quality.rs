@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Store, readings::page};
 use crate::{
-    calendar::{Calendar, Day, date_text},
+    calendar::{Calendar, DAY_MIN, Day, Minute, date_text},
     plant::Plant,
     quality::{Beside, DayMinute, DayQuality, judge},
     tags::{COLUMNS, PUMPS, TAGS},
@@ -13,6 +13,10 @@ use crate::{
 /// Days whose median says what is usual, and how many of them it takes.
 const USUAL_DAYS: i64 = 28;
 const USUAL_DAYS_MIN: usize = 7;
+/// How many days back those begin that say how it was before a slow drift.
+const FORMER_DAYS: i64 = 208;
+/// Days in which a tag has a value now and then, if the station has it.
+const TAG_DAYS: i64 = 35;
 
 /// Days of a range, oldest first, that have no verdict, or one of fewer rows or values than there are. Their least lag, if they have a
 /// verdict. Before the first row there is nothing to judge; behind it a day without any row is one, too.
@@ -100,16 +104,38 @@ pub fn verdicts(connection: &Connection, days: usize) -> anyhow::Result<Vec<DayQ
     Ok(verdicts)
 }
 
-/// How the level usually followed the flow in the weeks before a day.
-fn usual_level_per_flow(connection: &Connection, day: Day) -> anyhow::Result<Option<f64>> {
+/// How the level usually followed the flow in the first weeks of a range of days.
+fn usual_level_per_flow(
+    connection: &Connection,
+    days: std::ops::Range<Day>,
+) -> anyhow::Result<Option<f64>> {
     let mut statement = connection.prepare_cached(
-        "SELECT level_per_flow FROM data_quality WHERE date >= ? AND date < ? AND level_per_flow IS NOT NULL ORDER BY 1",
+        "SELECT level_per_flow FROM data_quality WHERE date >= ? AND date < ? AND level_per_flow IS NOT NULL ORDER BY date LIMIT ?",
     )?;
-    let ratios = statement.query_map([date_text(day - USUAL_DAYS), date_text(day)], |row| {
-        row.get(0)
-    })?;
-    let ratios: Vec<f64> = ratios.collect::<rusqlite::Result<_>>()?;
+    let ratios = statement.query_map(
+        params![date_text(days.start), date_text(days.end), USUAL_DAYS],
+        |row| row.get(0),
+    )?;
+    let mut ratios: Vec<f64> = ratios.collect::<rusqlite::Result<_>>()?;
+    ratios.sort_by(f64::total_cmp);
     Ok((ratios.len() >= USUAL_DAYS_MIN).then(|| ratios[ratios.len() / 2]))
+}
+
+/// Which tags had a value in a span of minutes.
+fn has_values(
+    connection: &Connection,
+    span: std::ops::Range<Minute>,
+) -> anyhow::Result<[bool; TAGS]> {
+    let mut has_values = [false; TAGS];
+    for (has_values, column) in has_values.iter_mut().zip(COLUMNS) {
+        let sql = format!(
+            "SELECT EXISTS (SELECT 1 FROM readings_wide WHERE ts >= ? AND ts < ? AND {column} IS NOT NULL)"
+        );
+        *has_values = connection
+            .prepare_cached(&sql)?
+            .query_row([span.start * 60, span.end * 60], |row| row.get(0))?;
+    }
+    Ok(has_values)
 }
 
 /// Judges a day by the rows that there are.
@@ -134,7 +160,12 @@ pub fn judged(
     let beside = Beside {
         minutes: length,
         arrival_lag_s,
-        usual_level_per_flow: usual_level_per_flow(connection, day)?,
+        usual_level_per_flow: usual_level_per_flow(connection, day - USUAL_DAYS..day)?,
+        former_level_per_flow: usual_level_per_flow(
+            connection,
+            day - FORMER_DAYS..day - USUAL_DAYS,
+        )?,
+        has_values: has_values(connection, span.start - TAG_DAYS * DAY_MIN..span.start)?,
     };
     Ok(judge(plant, &date_text(day), &minutes, beside))
 }
