@@ -184,13 +184,28 @@ fn said(command: &mut Command) -> String {
 
 /// A unit without the values that somebody may have put into it.
 fn without_values(unit: &str) -> String {
-    let lines = unit.lines().map(|line| match line.split_once('=') {
-        Some((key @ ("Environment" | "SetCredential" | "SetCredentialEncrypted"), _)) => {
-            format!("{key}={HIDDEN}\n")
+    let mut shown = String::new();
+    // A value goes on behind a backslash, whatever comments lie in between.
+    let mut is_value = false;
+    for line in unit.lines() {
+        let is_comment = line.starts_with(['#', ';']);
+        let goes_on = line.ends_with('\\');
+        if is_value && !is_comment {
+            is_value = goes_on;
+            continue;
         }
-        _ => format!("{line}\n"),
-    });
-    lines.collect()
+        match line.split_once('=').map(|(key, _)| key.trim()) {
+            Some(key @ ("Environment" | "SetCredential" | "SetCredentialEncrypted")) => {
+                shown += &format!("{key}={HIDDEN}\n");
+                is_value = goes_on;
+            }
+            _ => {
+                shown += line;
+                shown.push('\n');
+            }
+        }
+    }
+    shown
 }
 
 fn output(command: &mut Command) -> std::io::Result<String> {
@@ -457,6 +472,18 @@ mod tests {
                 "{url}"
             );
         }
+    }
+
+    #[test]
+    fn values_of_a_unit_are_hidden_on_all_their_lines() {
+        let unit = "[Service]\nEnvironment=\"USER=x\" \\\n# a word\n  \"TOKEN=hunter-1\" \\\n  \"MORE=hunter-2\"\nNice=5\n\
+                    Environment = hunter-3\nSetCredential=a:hunter-4\nExecStart=/usr/bin/true \\\n  --quiet\n";
+        let shown = without_values(unit);
+        assert!(!shown.contains("hunter"), "{shown}");
+        assert!(
+            shown.contains("\nNice=5\n") && shown.contains("\n  --quiet\n"),
+            "{shown}"
+        );
     }
 
     #[test]
