@@ -65,6 +65,8 @@ fn each_trouble_is_told_with_what_to_do() {
     fs::create_dir(folder.exports()).expect("made");
     let (_, text) = folder.verb(&["doctor"]);
     assert!(text.contains("nothing lies there"), "{text}");
+    // Nobody can do anything about a file that is no more.
+    assert!(!text.contains("day and month"), "{text}");
     fs::remove_dir(folder.exports()).expect("removed");
 
     let (is_well, findings) = examine(&folder);

@@ -33,7 +33,7 @@ use crate::{
 /// A newest row may be this much older than exports usually are, min.
 const SILENT_MIN: i64 = 5;
 /// A backup may be this old: one is made each night.
-const BACKUP_AGE_MAX: Duration = Duration::from_secs(36 * 3600);
+const BACKUP_AGE_MAX_H: i64 = 36;
 /// Days of room below which somebody should act.
 const ROOM_DAYS_MIN: u64 = 30;
 /// What waits may wait so long, min.
@@ -207,8 +207,18 @@ fn store(config: &Config, view: &View) -> anyhow::Result<Vec<Finding>> {
         Err(error) => wrong("store", format!("{error:#}"), MENDS),
     }];
     found.push(age(config, view)?);
-    let held = view.files_held(FILES_MAX)?;
-    found.extend(held.into_iter().map(|(file, reason)| {
+    // What is gone cannot be read on, unless only its folder is away.
+    let is_gone = |file: &Path| {
+        let watch = &config.historian.watch;
+        let may_come_back = || {
+            watch.iter().any(|place| file.starts_with(place))
+                && !file.parent().is_some_and(Path::exists)
+        };
+        !file.try_exists().unwrap_or(true) && !may_come_back()
+    };
+    let held = view.files_held(FILES_MAX)?.into_iter();
+    let held = held.filter(|(file, _)| !is_gone(Path::new(file)));
+    found.extend(held.map(|(file, reason)| {
         wrong(
             "exports",
             format!("{file}: {reason}"),
@@ -366,6 +376,7 @@ fn near(listen: SocketAddr) -> String {
 }
 
 fn newest_backup(config: &Config) -> Finding {
+    const CLOCK_REMEDY: &str = "see that the clock is right (timedatectl); the next backup is the newest again: sudo systemctl start pumphouse-backup";
     const REMEDY: &str = "sudo systemctl enable --now pumphouse-backup.timer; sudo systemctl start pumphouse-backup makes one now, and \
                           journalctl -u pumphouse-backup says why it could not";
     let folder = &config.backups.folder;
@@ -385,9 +396,13 @@ fn newest_backup(config: &Config) -> Finding {
             REMEDY,
         );
     };
-    let age = backups::age(&newest).unwrap_or_default();
-    let text = format!("{}, {} h old", newest.display(), age.as_secs() / 3600);
-    if age > BACKUP_AGE_MAX {
+    let age_h = backups::age(&newest).map_or(0, |age| age.as_hours());
+    if age_h < 0 {
+        let text = format!("{} is {} h ahead of this clock", newest.display(), -age_h);
+        return wrong("backup", text, CLOCK_REMEDY);
+    }
+    let text = format!("{}, {age_h} h old", newest.display());
+    if age_h > BACKUP_AGE_MAX_H {
         wrong("backup", text, REMEDY)
     } else {
         fine("backup", text)
