@@ -6,7 +6,6 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::Stdio,
     sync::Arc,
 };
 
@@ -511,25 +510,6 @@ fn other_pages_of_the_browser_are_kept_out() {
     assert_eq!(client.post(&path, &body).status, 200);
 }
 
-/// Makes a line of the password file with the real binary.
-fn line(folder: &Folder, user: &str, role: &str, password: &str) -> String {
-    use std::io::Write;
-    let mut child = binary::command(&folder.exports(), &["password", user, "--role", role])
-        .stdin(Stdio::piped())
-        .spawn()
-        .expect("it starts");
-    let mut input = child.stdin.take().expect("an input");
-    writeln!(input, "{password}").expect("written");
-    drop(input);
-    let output = child.wait_with_output().expect("it ends");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).expect("a text")
-}
-
 fn log_in(client: &mut Client, user: &str, password: &str) -> Answer {
     let answer = client.post("/login", &json!({ "user": user, "password": password }));
     if answer.status == 200 {
@@ -560,8 +540,8 @@ fn station_with_passwords() -> (Folder, u16, PathBuf) {
 #[test]
 fn with_passwords_viewers_look_on_and_operators_act() {
     let (folder, port, passwords) = station_with_passwords();
-    let viewer = line(&folder, "vera", "viewer", "looking glass");
-    let operator = line(&folder, "olaf", "operator", "turning wheel");
+    let viewer = binary::password_line(&folder.exports(), "vera", "viewer", "looking glass");
+    let operator = binary::password_line(&folder.exports(), "olaf", "operator", "turning wheel");
     fs::write(&passwords, format!("{viewer}{operator}")).expect("written");
     let mut tape = folder.tape(60);
     let (mut daemon, mut nobody) = open(&folder, port);
@@ -639,7 +619,7 @@ fn a_password_file_that_cannot_be_read_is_told_until_it_can() {
     let (folder, port, passwords) = station_with_passwords();
     fs::write(
         &passwords,
-        line(&folder, "olaf", "operator", "turning wheel"),
+        binary::password_line(&folder.exports(), "olaf", "operator", "turning wheel"),
     )
     .expect("written");
     let allow = |mode| {
@@ -684,7 +664,7 @@ fn guessing_passwords_has_to_wait() {
     .expect("written");
     fs::write(
         folder.config().with_file_name("passwords"),
-        line(&folder, "olaf", "operator", "turning wheel"),
+        binary::password_line(&folder.exports(), "olaf", "operator", "turning wheel"),
     )
     .expect("written");
     let (_daemon, mut client) = open(&folder, port);
@@ -724,7 +704,7 @@ fn the_network_is_served_with_passwords_and_tls_or_not_at_all() {
     let ServerCertificate { certificate, key } = authority.server(&["localhost"]);
     fs::write(
         folder.config().with_file_name("passwords"),
-        line(&folder, "olaf", "operator", "turning wheel"),
+        binary::password_line(&folder.exports(), "olaf", "operator", "turning wheel"),
     )
     .expect("written");
     let config = |key: &Path| {

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Write,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
 };
@@ -50,6 +51,24 @@ pub fn simulate_until_now(folder: &Path, days: &str, more: &[&str]) -> Vec<PathB
         .collect();
     fs::write(last, past).expect("written");
     files
+}
+
+/// A line of the dashboard's password file, which the binary makes.
+pub fn password_line(folder: &Path, user: &str, role: &str, password: &str) -> String {
+    let mut child = command(folder, &["password", user, "--role", role])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut input = child.stdin.take().expect("an input");
+    writeln!(input, "{password}").expect("written");
+    drop(input);
+    let output = child.wait_with_output().expect("it ends");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).expect("a text")
 }
 
 /// Starts the binary; nobody reads what it prints.
