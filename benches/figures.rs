@@ -114,8 +114,18 @@ fn main() {
         format!("{:.0} MB", after.peak_mb),
     );
     row(
-        "written to the disk a day",
+        "written to the disk a day by the daemon",
         format!("{:.0} MB", a_day(after.written_mb - before.written_mb)),
+    );
+    let (made, told) = folder.verb(&["backup", "--json"]);
+    assert!(made, "{told}");
+    let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+    row(
+        "written by the nightly backup, a year in the store",
+        format!(
+            "{:.0} MB",
+            told["backup"]["bytes"].as_f64().expect("its size") / 1e6
+        ),
     );
     row(
         "processor, per minute of data",
