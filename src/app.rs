@@ -31,8 +31,9 @@ use crate::{
     publish,
     store::{
         Store,
-        backups::{self, Action, Exported, Healed, Lost, Room},
         calls::CallPlan,
+        healing::{self, Action, Exported, Healed, Lost},
+        replacing::{self, Room},
         reserve::Reserve,
         writer::{Handle, Writer},
     },
@@ -315,7 +316,7 @@ fn open_store(config: &Config, clock: Clock) -> anyhow::Result<(Store, Option<Ex
         healed = heal(Room::ForACopy);
     }
     if let Err(error) = &healed
-        && backups::is_no_room(error)
+        && replacing::is_no_room(error)
     {
         healed = heal(Room::ForNothing);
     }
@@ -338,7 +339,7 @@ fn heal_store(config: &Config, clock: Clock, room: Room) -> anyhow::Result<Optio
         NotifyState::Status("checking the store"),
         NotifyState::ExtendTimeoutUsec(CHECK_S_MAX * 1_000_000),
     ]);
-    let healed = backups::heal(&config.store, &config.backups.folder, room, clock.now_s())?;
+    let healed = healing::heal(&config.store, &config.backups.folder, room, clock.now_s())?;
     let Some(healed) = healed else {
         return Ok(None);
     };

@@ -18,7 +18,7 @@ use crate::{
     pipeline::{Intake, Pipeline},
     publish,
     store::{
-        backups::{self, Exported},
+        healing::{self, Exported},
         operators::Now,
         retention::Kept,
     },
@@ -169,7 +169,7 @@ impl PlantLoop {
                     }
                 }
                 Err(error) => {
-                    if backups::is_damage(&error) {
+                    if healing::is_damage(&error) {
                         log::error!(cause = format!("{error:#}"); "the store is damaged; the next start mends it");
                         break;
                     }

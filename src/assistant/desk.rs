@@ -14,7 +14,7 @@ use crate::{
     clock::Clock,
     config::{Assistant, Central, Config},
     store::{
-        backups::damage,
+        healing::damage,
         look::Look,
         question::{Guard, Limits, Refusal, Rows},
     },

@@ -15,6 +15,7 @@ use crate::{
     store::{
         backups::{self, Sound},
         lock::owner_name,
+        replacing,
         reserve::outlook,
     },
 };
@@ -132,7 +133,7 @@ impl Restore {
             );
         }
         let backup = backups::verify(&path)?;
-        let aside = backups::put_back(&config.store, &backup, Clock::Wall.now_s())?;
+        let aside = replacing::put_back(&config.store, &backup, Clock::Wall.now_s())?;
         if self.json {
             return print_json(&json!({ "restored": backup, "set_aside": aside }));
         }

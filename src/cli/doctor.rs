@@ -23,7 +23,7 @@ use crate::{
     config::Config,
     modbus::Place,
     store::{
-        backups,
+        backups, healing,
         lock::is_in_use,
         troubles::{Part, Trouble},
         view::View,
@@ -123,7 +123,7 @@ impl Doctor {
             Err(error) => {
                 let remedy = match access(&config.store, Access::READ_OK) {
                     Err(Errno::ACCESS) => WITH_SUDO,
-                    _ if backups::is_damage(&error) => MENDS,
+                    _ if healing::is_damage(&error) => MENDS,
                     _ => START,
                 };
                 found.push(wrong("store", format!("{error:#}"), remedy));

@@ -38,7 +38,7 @@ use clap::{Parser, Subcommand};
 use crate::{
     config::{Config, Faults},
     logging::causes,
-    store::{Newer, backups::is_damage},
+    store::{Newer, healing::is_damage},
 };
 
 /// Exit code for a bad config (`EX_CONFIG`): a restart would not help.

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::{
     Step, Store,
-    backups::{damage, is_damage},
+    healing::{damage, is_damage},
 };
 use crate::measured::STEP;
 
