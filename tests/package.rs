@@ -10,10 +10,12 @@ use std::{
 };
 
 use common::{
+    binary,
     mosquitto::{Mosquitto, Setup},
     mounting::{not_tried, privileged},
     panel::Panel,
     station::{Folder, Tape},
+    trainer,
     waiting::{DEADLINE, until, within},
 };
 use rustix::process::geteuid;
@@ -21,6 +23,8 @@ use tempfile::TempDir;
 
 /// The most that the package may weigh, bytes.
 const PACKAGE_BYTES_MAX: u64 = 25_000_000;
+/// The guide that the box is installed by.
+const GUIDE: &str = include_str!("../docs/INSTALL.md");
 /// Names the package when it is made already.
 const MADE: &str = "PUMPHOUSE_PACKAGE";
 /// The password that the broker asks the station for.
@@ -28,9 +32,21 @@ const PASSWORD: &str = "a-secret-of-the-broker";
 /// The releases that the package is for; the second has a systemd that knows Type=notify-reload.
 const RELEASES: [&str; 2] = ["bookworm", "trixie"];
 /// What a fresh Debian needs to boot and to take the package.
-const DEBIAN: &str = "systemd,systemd-sysv,dbus,libnss-systemd,adduser";
+const DEBIAN: &str = "systemd,systemd-sysv,dbus,libnss-systemd,adduser,python3-venv";
 /// The unit without its slower habits; nothing that binds it is touched.
 const DROP_IN: &str = "[Service]\nWatchdogSec=4\nRestartSec=1\nLoadCredential=mqtt-password:/etc/pumphouse/mqtt-password\n";
+/// Mounts the historian's share as `mount.cifs` would, once the historian answers.
+const SHARE: &str = r#"#!/bin/sh
+[ -e /srv/historian-answers ] || { echo "could not connect" >&2; exit 32; }
+exec mount --rbind /srv/historian "$2"
+"#;
+/// What it tells of that.
+const REFUSED: [&str; 4] = [
+    "writes where it may",
+    "CapEff:0000000000000000",
+    "NoNewPrivs:1",
+    "Seccomp:2",
+];
 /// What is called for a CRITICAL alert: it tries what the daemon's own restrictions must not let it do.
 const INTRUDER: &str = r#"#!/bin/sh
 exec > /var/lib/pumphouse/intruder.tmp 2> /dev/null
@@ -100,17 +116,15 @@ impl Debian {
             .join(inside.trim_start_matches('/'))
     }
 
-    /// Switches it on; the exports lie on a share of another machine, which is to be read only.
-    fn boot(&mut self, exports: &Path) {
+    /// Switches it on; the exports lie in a folder that is of another machine, and is to be read only.
+    fn boot(&mut self, exports: &Path, folder: &str) {
         let console = File::create(self.folder.path().join("console.log")).expect("a log");
         let child = Command::new("systemd-nspawn")
             .args(["--quiet", "--register=no", "--keep-unit", "--boot"])
             .arg("--directory")
             .arg(self.path(""))
-            .arg(format!(
-                "--bind-ro={}:/mnt/historian/exports",
-                exports.display()
-            ))
+            .arg("--bind=/dev/autofs")
+            .arg(format!("--bind-ro={}:{folder}", exports.display()))
             .stdin(Stdio::null())
             .stdout(console.try_clone().expect("the log"))
             .stderr(console)
@@ -317,8 +331,11 @@ fn lives(release: &'static str, made: &Path) {
     fs::copy(made, debian.path("/root/pumphouse.deb")).expect("copied");
 
     let mut tape = station.tape_until(120, 8);
-    installs_without_a_network(&mut debian, &station, &config);
+    installs_without_a_network(&mut debian, &station);
+    learns_without_a_network(&debian);
+    starts(&debian, &config);
     runs_under_its_restrictions(&debian, &panel, &mut tape);
+    a_call_is_tried_under_the_same_restrictions(&debian);
     a_hang_is_ended_by_the_watchdog(&debian, &mut tape);
     backs_up_elsewhere(&debian, &config);
     a_bad_config_is_not_tried_again(&debian, &config);
@@ -327,7 +344,7 @@ fn lives(release: &'static str, made: &Path) {
     let rows = debian.rows();
     debian.shut_down();
     tape.write(1, |_| {});
-    debian.boot(&station.exports());
+    starts_before_the_historian(&mut debian, &station);
     debian.wait_for_service("the rows of both boots", || debian.rows() == rows + 1);
     wait_for_alert(&panel, "B-01/P2", "resolved");
 
@@ -349,8 +366,8 @@ fn again_as_root(test: &str, package: &Path) {
 }
 
 /// As the install guide has it.
-fn installs_without_a_network(debian: &mut Debian, station: &Folder, config: &str) {
-    debian.boot(&station.exports());
+fn installs_without_a_network(debian: &mut Debian, station: &Folder) {
+    debian.boot(&station.exports(), "/mnt/historian/exports");
     debian.sh("unshare --net dpkg -i /root/pumphouse.deb");
     assert_eq!(
         debian.attempt("systemctl is-active pumphouse").1.trim(),
@@ -376,6 +393,48 @@ fn installs_without_a_network(debian: &mut Debian, station: &Folder, config: &st
         told.contains("\n  sudo systemctl start pumphouse"),
         "{told}"
     );
+    debian.sh("man -w pumphouse 2> /dev/null || ls /usr/share/man/man1/pumphouse.1.gz");
+}
+
+/// The weekly training's environment from a stick, as the guide has it, and a training by its unit, from a month of a simulated
+/// station.
+fn learns_without_a_network(debian: &Debian) {
+    let (history, stick) = (debian.path("/srv/history"), debian.path("/srv/wheels"));
+    let version = debian.sh("python3 -c 'import sys; print(\"%d.%d\" % sys.version_info[:2])'");
+    run(Command::new("cp")
+        .arg("-r")
+        .arg(trainer::wheels(&version))
+        .arg(&stick));
+    fs::create_dir(&history).expect("made");
+    binary::simulate_until_now(&history, "31", &["--seed", "5"]);
+    let config = "--config /etc/pumphouse/pumphouse.toml";
+    debian.sh("pumphouse init --yes --exports /srv/history/exports --out /etc/pumphouse/pumphouse.toml --force");
+    debian.sh(&format!(
+        "runuser -u pumphouse -- pumphouse ingest {config} /srv/history/exports"
+    ));
+    debian.sh(
+        "cd /usr/lib/pumphouse/trainer && unshare --net sh -c 'python3 -m venv venv && venv/bin/pip install --quiet --no-index \
+         --find-links /srv/wheels -r requirements.txt'",
+    );
+    let (is_learnt, _) = debian.attempt("systemctl start pumphouse-retrain");
+    let told = debian.sh("journalctl --sync; journalctl --no-pager -o cat -u pumphouse-retrain");
+    assert!(is_learnt, "{told}");
+    // Four forecasts, and what is expected of six pumps; each says by how much it is better.
+    assert_eq!(told.matches(": promoted ").count(), 10, "{told}");
+    assert!(!told.contains("WARNING"), "{told}");
+    let models = debian.sh(&format!("pumphouse models list {config}"));
+    assert!(
+        models.contains("pump_efficiency-P6: pump_efficiency-P6-"),
+        "{models}"
+    );
+    debian.sh(
+        "rm -r /srv/history /srv/wheels /var/lib/pumphouse/pumphouse.db* /var/lib/pumphouse/models",
+    );
+}
+
+/// The station's own config, a hook, a password, what the historian has written so far, and the service.
+fn starts(debian: &Debian, config: &str) {
+    let check = "pumphouse check --config /etc/pumphouse/pumphouse.toml";
     fs::write(debian.path("/etc/pumphouse/pumphouse.toml"), config).expect("written");
     fs::write(debian.path("/usr/local/bin/intruder"), INTRUDER).expect("written");
     fs::write(
@@ -391,7 +450,6 @@ fn installs_without_a_network(debian: &mut Debian, station: &Folder, config: &st
     )
     .expect("written");
     debian.sh(&format!("systemctl daemon-reload && {check}"));
-    debian.sh("man -w pumphouse 2> /dev/null || ls /usr/share/man/man1/pumphouse.1.gz");
     let ingest = "pumphouse ingest --config /etc/pumphouse/pumphouse.toml /mnt/historian/exports";
     let (is_done, told) = debian.attempt(ingest);
     assert!(
@@ -419,16 +477,7 @@ fn runs_under_its_restrictions(debian: &Debian, panel: &Panel, tape: &mut Tape<'
     wait_for_alert(panel, "B-01/P2", "active");
     let report = debian.path("/var/lib/pumphouse/intruder");
     let report = until("somebody is called", || fs::read_to_string(&report).ok());
-    let lines: Vec<&str> = report.lines().collect();
-    assert_eq!(
-        lines,
-        [
-            "writes where it may",
-            "CapEff:0000000000000000",
-            "NoNewPrivs:1",
-            "Seccomp:2"
-        ]
-    );
+    assert_eq!(report.lines().collect::<Vec<_>>(), REFUSED);
     // What the daemon itself has cannot be had from its environment, its command line, or a core.
     let pid = debian.service("MainPID");
     debian.sh(&format!(
@@ -438,6 +487,15 @@ fn runs_under_its_restrictions(debian: &Debian, panel: &Panel, tape: &mut Tape<'
         "grep -q '^Max core file size *0 *0 ' /proc/{pid}/limits"
     ));
     assert!(!debian.journal().contains(PASSWORD));
+}
+
+/// The call that the guide has somebody try goes as the service's own calls go.
+fn a_call_is_tried_under_the_same_restrictions(debian: &Debian) {
+    let report = debian.path("/var/lib/pumphouse/intruder");
+    fs::remove_file(&report).expect("removed");
+    debian.sh(&typed("notify test"));
+    let report = fs::read_to_string(report).expect("somebody was called");
+    assert_eq!(report.lines().collect::<Vec<_>>(), REFUSED);
 }
 
 fn a_hang_is_ended_by_the_watchdog(debian: &Debian, tape: &mut Tape<'_>) {
@@ -518,6 +576,38 @@ fn a_bad_config_is_not_tried_again(debian: &Debian, config: &str) {
     debian.sh("systemctl restart pumphouse");
 }
 
+/// The power comes back, and the box is up before the historian. The share is mounted as the guide has it, but for its kind.
+fn starts_before_the_historian(debian: &mut Debian, station: &Folder) {
+    let line = GUIDE
+        .lines()
+        .find(|line| line.contains("x-systemd.automount") && line.starts_with("//"));
+    let line = line.expect("the guide's line");
+    let line = line.replace("  cifs  ", "  plantshare  ");
+    fs::write(debian.path("/etc/fstab"), line + "\n").expect("written");
+    fs::write(debian.path("/sbin/mount.plantshare"), SHARE).expect("written");
+    run(Command::new("chmod")
+        .arg("0755")
+        .arg(debian.path("/sbin/mount.plantshare")));
+    debian.boot(&station.exports(), "/srv/historian/exports");
+    debian.sh(&typed("mnt-historian.mount.d"));
+    debian.wait_for_service("the share is missed", || {
+        debian.journal().contains("/mnt/historian/exports")
+    });
+    // More attempts than systemd makes by itself.
+    for _ in 0..8 {
+        assert!(!debian.attempt("ls /mnt/historian/exports").0);
+    }
+    debian.sh("touch /srv/historian-answers");
+}
+
+/// Commands of the guide's, by a word in them.
+fn typed(word: &str) -> String {
+    const BEGINS: &str = "```sh\n";
+    let mut blocks = GUIDE.split(BEGINS).skip(1);
+    let block = blocks.find_map(|text| text.split("```").next().filter(|it| it.contains(word)));
+    block.expect("commands of the guide").replace("sudo ", "")
+}
+
 fn upgrades_and_goes_back(debian: &Debian, made: &Path, config: &str) {
     let folder = TempDir::with_prefix("pumphouse-packages-").expect("a folder");
     let rows = debian.rows();
@@ -549,6 +639,7 @@ fn upgrades_and_goes_back(debian: &Debian, made: &Path, config: &str) {
     }
 }
 
+/// What is mounted below the station's folder is somebody else's.
 fn removes_and_purges(debian: &Debian) {
     let rows = debian.rows();
     debian.sh("dpkg -r pumphouse");
@@ -557,9 +648,16 @@ fn removes_and_purges(debian: &Debian) {
     assert_eq!(debian.rows(), rows);
     assert!(debian.path("/etc/pumphouse/pumphouse.toml").exists());
 
+    let share = "/var/lib/pumphouse/exports";
+    debian.sh(&format!(
+        "mkdir -p {share} && mount -t tmpfs tmpfs {share} && touch {share}/day.csv && mkdir -p /etc/systemd/system/pumphouse-backup.timer.d"
+    ));
     let (is_fine, told) = debian.attempt("dpkg -P pumphouse < /dev/null");
     assert!(is_fine, "{told}");
-    assert!(!told.contains("not empty"), "{told}");
+    assert!(told.contains("is left as it is"), "{told}");
+    debian.sh(&format!(
+        "ls {share}/day.csv && umount {share} && rmdir -p {share} || test -d /var/lib"
+    ));
     let left = debian.sh(
         "find / -xdev \\( -path /proc -o -path /sys -o -path /var/log -o -path /run/log -o -path /root \\) -prune \
          -o -name '*pumphouse*' -print",

@@ -68,6 +68,26 @@ pub fn environment(name: &str, requirements: &Path) -> PathBuf {
     python
 }
 
+/// A folder with the wheels of what the trainer needs, for a Python of a version, fetched when missing: as the install guide has it.
+pub fn wheels(python_version: &str) -> PathBuf {
+    let requirements = folder().join("requirements.txt");
+    let needs = fs::read(&requirements).expect("what it needs");
+    let name = format!("wheels-{python_version}-{}", hash(&needs));
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let whole = place.join("whole");
+    if !whole.exists() {
+        run(Command::new("python3")
+            .args(["-m", "pip", "download", "--only-binary", ":all:"])
+            .args(["--quiet", "--disable-pip-version-check"])
+            .args(["--python-version", python_version, "-r"])
+            .arg(requirements)
+            .arg("-d")
+            .arg(&place));
+        fs::write(whole, "").expect("written");
+    }
+    place
+}
+
 /// A name for bytes.
 pub fn hash(bytes: &[u8]) -> String {
     Sha256::digest(bytes)[..6]
