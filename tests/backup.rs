@@ -4,7 +4,7 @@ mod common;
 
 use std::{
     fs::{self, OpenOptions},
-    os::unix::fs::{FileExt, MetadataExt},
+    os::unix::fs::{FileExt, MetadataExt, symlink},
     path::{Path, PathBuf},
     time::{Duration, UNIX_EPOCH},
 };
@@ -130,6 +130,12 @@ fn a_store_that_is_gone_or_empty_is_not_taken_for_a_new_one() {
         (&empty, "it is empty"),
     ] {
         spoil(&folder.store());
+        let exports = folder.exports().display().to_string();
+        let (is_read, told) = folder.verb(&["ingest", &exports]);
+        assert!(
+            !is_read && told.contains(cause) && told.contains("pumphouse restore"),
+            "{told}"
+        );
         let mut daemon = folder.run();
         daemon.wait_for_log("the newest good backup is in its place");
         folder.wait_until_read();
@@ -137,6 +143,30 @@ fn a_store_that_is_gone_or_empty_is_not_taken_for_a_new_one() {
         assert!(daemon.log().contains(cause), "{}", daemon.log());
         assert_eq!(tables(&folder.store()), whole, "{cause}");
     }
+}
+
+#[test]
+fn a_store_on_a_disk_that_is_not_mounted_is_waited_for() {
+    let (folder, _) = station("link");
+    bring_together(&folder.store());
+    let elsewhere = folder.store().with_file_name("elsewhere.db");
+    fs::rename(folder.store(), &elsewhere).expect("moved");
+    symlink(&elsewhere, folder.store()).expect("linked");
+    let away = folder.store().with_file_name("away.db");
+    fs::rename(&elsewhere, &away).expect("away");
+    let mut daemon = folder.run();
+    assert_eq!(daemon.wait(), Some(1));
+    assert!(
+        daemon.log().contains("is its disk mounted?"),
+        "{}",
+        daemon.log()
+    );
+    fs::rename(&away, &elsewhere).expect("back");
+    let mut daemon = folder.run();
+    daemon.wait_for_log("learnt what the pumps do");
+    assert_eq!(daemon.terminate(), Some(0));
+    assert!(folder.store().is_symlink(), "{}", daemon.log());
+    assert_eq!(set_aside(&folder, ".damaged-").len(), 0);
 }
 
 #[test]

@@ -24,7 +24,7 @@ use crate::{
     },
     pipeline::{Intake, Pipeline},
     publish,
-    store::{Store, writer::Writer},
+    store::{Store, healing, writer::Writer},
 };
 
 /// Pieces read ahead.
@@ -61,6 +61,7 @@ impl Ingest {
         );
         let bytes: u64 = files.iter().map(|(_, outside)| outside.size).sum();
 
+        healing::refuse_anew(&config.store, &config.backups.folder)?;
         let store = Store::open(&config.store, publish::face(&config))?;
         let known = store.files()?;
         let writer = Writer::start(store)?;

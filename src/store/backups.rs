@@ -97,7 +97,9 @@ fn date_back(folder: &Path, now_s: i64) -> anyhow::Result<()> {
     let mut before_s = now_s;
     for backup in later {
         let free = free_before(folder, before_s)?;
+        let (of, is) = (backup.display().to_string(), free.1.display().to_string());
         fs::rename(backup, &free.1)?;
+        log::warn!(of, is; "a backup is of the future; it gets a name of just before now");
         before_s = free.0;
     }
     Ok(())

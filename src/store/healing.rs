@@ -3,10 +3,11 @@
 
 use std::{
     fs::{self, File},
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
-use anyhow::Context;
+use anyhow::{Context, bail, ensure};
 use rusqlite::{Connection, ErrorCode, ffi};
 use serde::Serialize;
 
@@ -20,6 +21,9 @@ use super::{
 
 /// Bytes read at once.
 const READ_BYTES: usize = 1 << 20;
+/// What is wrong with a store that could be new, and had a backup.
+const GONE: &str = "it is gone";
+const EMPTY: &str = "it is empty";
 
 /// What a damaged store had beyond the backup in its place. `None`: it cannot be read any more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -112,26 +116,23 @@ pub fn heal(
     room: Room,
     now_s: i64,
 ) -> anyhow::Result<Option<Healed>> {
-    let is_there = store.exists();
-    let left_over = left(store);
-    if !is_there && left_over.is_none() && list(backups).is_empty() {
+    let is_there = is_there(store)?;
+    let has_backups = !list(backups).is_empty();
+    if !is_there && !has_backups && left(store).is_none() {
         return Ok(None);
     }
     let lock = lock(store, STOP_FIRST)?;
-    if let (false, Some(left)) = (is_there, &left_over) {
-        // On a disk without links a power cut can come between the two.
-        fs::rename(&left.path, store)?;
-        log::warn!(newest = left.newest_row.clone().unwrap_or_default(); "the replacement of a store that was interrupted is finished");
-        return Ok(None);
-    }
-    if is_there {
+    let damage = if is_there {
         take_back(store)?;
-    }
-    let damage = damage_of(store, !list(backups).is_empty())?;
+        damage_of(store, has_backups)?
+    } else {
+        Some(GONE.into())
+    };
     let Some(damage) = damage else {
         clear_left(store, backups, now_s)?;
         return Ok(None);
     };
+    let left = left(store);
     let backup = list(backups).iter().find_map(|path| match verify(path) {
         Ok(sound) => Some(sound),
         Err(error) => {
@@ -140,13 +141,20 @@ pub fn heal(
         }
     });
     // After a power cut in the midst of this, the newest backup may lie where it was going.
-    let backup = left_over.into_iter().chain(backup).reduce(|left, backup| {
-        if left.newest_row >= backup.newest_row {
-            left
-        } else {
-            backup
-        }
-    });
+    let is_left = |left: &Sound| {
+        backup
+            .as_ref()
+            .is_none_or(|it| left.newest_row >= it.newest_row)
+    };
+    let left = left.filter(is_left);
+    if let (false, Some(left)) = (is_there, &left) {
+        // On a disk without links the power cut can come when the store has been set aside.
+        fs::rename(&left.path, store)?;
+        let newest = left.newest_row.clone().unwrap_or_default();
+        log::warn!(newest; "the replacement of a store that was interrupted is finished");
+        return Ok(None);
+    }
+    let backup = left.or(backup);
     let by = backup.as_ref().map(|backup| backup.path.as_path());
     // Before it is replaced, so that a power cut between that and the word of it is next to impossible.
     let lost = lost(store, by);
@@ -161,11 +169,42 @@ pub fn heal(
     }))
 }
 
+/// Refuses to begin a new store where there are backups of one: it is gone, or empty, and the daemon puts the newest in its place.
+pub fn refuse_anew(store: &Path, backups: &Path) -> anyhow::Result<()> {
+    if list(backups).is_empty() {
+        return Ok(());
+    }
+    let what = if !is_there(store)? {
+        GONE
+    } else if open_read_only(store).is_ok_and(|connection| is_empty(&connection).unwrap_or(false)) {
+        EMPTY
+    } else {
+        return Ok(());
+    };
+    bail!(
+        "there are backups of the store {} in {}, and {what}: start the daemon, which puts the newest in its place, or see \
+         'pumphouse restore'; to begin anew, move them away",
+        store.display(),
+        backups.display()
+    )
+}
+
+/// Whether there is a store. A link that leads nowhere is an error: the disk that it leads to may come.
+fn is_there(store: &Path) -> anyhow::Result<bool> {
+    let link = match fs::symlink_metadata(store) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        link => link.with_context(|| format!("cannot look at the store {}", store.display()))?,
+    };
+    ensure!(
+        !link.is_symlink() || store.exists(),
+        "{} leads to a file that is not there: is its disk mounted?",
+        store.display()
+    );
+    Ok(true)
+}
+
 /// What is wrong with a store's file, if anything is. Where it had a backup it cannot be new.
 fn damage_of(store: &Path, had_backup: bool) -> anyhow::Result<Option<String>> {
-    if !store.exists() {
-        return Ok(Some("it is gone".into()));
-    }
     // The check goes through the file in the order of its trees; read once from front to back, it is at hand.
     let mut file = std::io::BufReader::with_capacity(READ_BYTES, File::open(store)?);
     if let Err(error) = std::io::copy(&mut file, &mut std::io::sink()) {
@@ -175,7 +214,7 @@ fn damage_of(store: &Path, had_backup: bool) -> anyhow::Result<Option<String>> {
         .map_err(anyhow::Error::from)
         .and_then(|connection| {
             if had_backup && is_empty(&connection)? {
-                return Ok(Some("it is empty".into()));
+                return Ok(Some(EMPTY.into()));
             }
             check(&connection)
         });

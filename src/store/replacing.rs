@@ -10,10 +10,11 @@ use std::{
 };
 
 use anyhow::Context;
+use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::{
-    backups::{Sound, age, free_before, stamp, sync_folder, verify},
+    backups::{Sound, free_before, stamp, sync_folder, verify},
     lock::lock,
 };
 
@@ -179,8 +180,8 @@ pub(super) fn left(store: &Path) -> Option<Sound> {
 pub(super) fn clear_left(store: &Path, backups: &Path, now_s: i64) -> anyhow::Result<()> {
     let next = next(store);
     if left(store).is_some() {
-        let made_s = now_s - age(&next)?.as_secs();
-        let name = free_before(backups, made_s + 1)?.1;
+        let made = Timestamp::try_from(next.metadata()?.modified()?)?;
+        let name = free_before(backups, made.as_second().min(now_s) + 1)?.1;
         if let Err(error) = fs::rename(&next, &name) {
             // Another disk; there it may stay.
             log::debug!(cause = error.to_string(); "a backup beside the store stays there");
