@@ -352,10 +352,13 @@ impl PlantLoop {
     /// Makes the reserve again where it was given up, and purges what the disk has no room for.
     fn keep_disk(&mut self) -> anyhow::Result<()> {
         let (budget, has_office) = (self.config.budget, self.config.central.is_some());
-        let backups = self.config.backups.folder.clone();
+        // Elsewhere they may be on a disk that hangs.
+        let (store, backups) = (&self.config.store, &self.config.backups.folder);
+        let is_beside = store.parent().is_some_and(|it| backups.starts_with(it));
+        let backups = is_beside.then(|| backups.clone());
         let kept = self.pipeline.writer().call(move |store| {
             store.keep_reserve();
-            store.keep_budget(&budget, &backups, has_office)
+            store.keep_budget(&budget, backups.as_deref(), has_office)
         })?;
         let has_changed = std::mem::replace(&mut self.kept, kept) != kept;
         match kept {

@@ -6,7 +6,11 @@
 //! minute of it can be derived once more. A minute from before that is not taken in again: with its neighbours gone it would be
 //! derived otherwise than it was.
 
-use std::{io, os::unix::fs::MetadataExt, path::Path};
+use std::{
+    io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -143,16 +147,20 @@ pub(super) fn pages_bytes(connection: &Connection) -> rusqlite::Result<(u64, u64
 
 impl Store {
     /// Looks whether the store keeps its budget; if not, the oldest day of minutes goes, and its room back to the disk, or where the
-    /// disk is full the oldest backup of a folder on it. Nothing may be waiting for a commit. `has_office` says whether there is a
-    /// central office to wait for.
+    /// disk is full the oldest backup in a folder beside the store. Nothing may be waiting for a commit. `has_office` says whether there
+    /// is a central office to wait for.
     pub fn keep_budget(
         &mut self,
         budget: &Budget,
-        backups: &Path,
+        backups: Option<&Path>,
         has_office: bool,
     ) -> anyhow::Result<Kept> {
         let (kept, used) = self.look_at(budget)?;
-        if used.beyond(budget.disk_used_max_pct) > 0.0 && self.gives_up_a_backup(backups)? {
+        let beyond = used.beyond(budget.disk_used_max_pct);
+        if let Some(backups) = backups
+            && beyond > 0.0
+            && self.gives_up_a_backup(backups, beyond)?
+        {
             return Ok(Kept::Backup);
         }
         if let Some(kept) = kept {
@@ -184,15 +192,20 @@ impl Store {
         Path::new(self.connection.path().unwrap_or_default())
     }
 
-    /// Removes the oldest of more backups than a full disk keeps; whether there was one. Only a folder below the store's own is looked
-    /// at: another may be on a disk that hangs.
-    fn gives_up_a_backup(&self, folder: &Path) -> anyhow::Result<bool> {
+    /// Removes the oldest of more backups than a full disk keeps; whether there was one, and it helps that they go: as with minutes, not
+    /// where others fill the disk by more.
+    fn gives_up_a_backup(&self, folder: &Path, beyond: f64) -> anyhow::Result<bool> {
         let path = self.path();
-        if !folder.starts_with(path.parent().unwrap_or(path)) {
-            return Ok(false);
-        }
-        let mut old = backups::list(folder);
-        if old.len() <= BACKUPS_KEPT_MIN || folder.metadata()?.dev() != path.metadata()?.dev() {
+        let mut old: Vec<PathBuf> = backups::list(folder)
+            .into_iter()
+            .skip(BACKUPS_KEPT_MIN)
+            .collect();
+        let bytes = |path: &PathBuf| path.metadata().map_or(0, |metadata| metadata.len());
+        let given_back = old.iter().map(bytes).sum::<u64>() + path.metadata()?.len();
+        if old.is_empty()
+            || folder.metadata()?.dev() != path.metadata()?.dev()
+            || beyond > given_back as f64
+        {
             return Ok(false);
         }
         let oldest = old.pop().map(backups::remove).transpose()?;
@@ -366,7 +379,7 @@ mod tests {
             let sql = "PRAGMA freelist_count";
             let pages = store.connection.query_row(sql, [], |row| row.get(0));
             free.push(pages.expect("counted"));
-            let kept = store.keep_budget(&budget(0), Path::new(""), false);
+            let kept = store.keep_budget(&budget(0), None, false);
             kept.expect("looked at");
         }
         assert!(free.len() > 3, "{free:?}");
