@@ -313,9 +313,11 @@ fn findings(
             format!("the tank rises by {ratio:.2} m³ for each m³ that the flow meter counts");
         let drifts =
             |from: &Option<f64>| from.filter(|from| (ratio / from - 1.0).abs() > FOLLOWS_DRIFT);
+        // Back to what it should be is no drift: somebody has mended it.
+        let is_away = |from: &f64| (ratio - 1.0).abs() > (from - 1.0).abs();
         let since = [
             ("usually", beside.usual_level_per_flow),
-            ("months ago", beside.former_level_per_flow),
+            ("months ago", beside.former_level_per_flow.filter(is_away)),
         ];
         let drift = since
             .iter()

@@ -13,10 +13,10 @@ use crate::{
 /// Days whose median says what is usual, and how many of them it takes.
 const USUAL_DAYS: i64 = 28;
 const USUAL_DAYS_MIN: usize = 7;
-/// How many days back those begin that say how it was before a slow drift.
-const FORMER_DAYS: i64 = 208;
+/// How many days back those are that say how it was before a slow drift.
+const FORMER_DAYS: std::ops::Range<i64> = 90..208;
 /// Days in which a tag has a value now and then, if the station has it.
-const TAG_DAYS: i64 = 35;
+const TAG_DAYS: i64 = 90;
 
 /// Days of a range, oldest first, that have no verdict, or one of fewer rows or values than there are. Their least lag, if they have a
 /// verdict. Before the first row there is nothing to judge; behind it a day without any row is one, too.
@@ -163,7 +163,7 @@ pub fn judged(
         usual_level_per_flow: usual_level_per_flow(connection, day - USUAL_DAYS..day)?,
         former_level_per_flow: usual_level_per_flow(
             connection,
-            day - FORMER_DAYS..day - USUAL_DAYS,
+            day - FORMER_DAYS.end..day - FORMER_DAYS.start,
         )?,
         has_values: has_values(connection, span.start - TAG_DAYS * DAY_MIN..span.start)?,
     };
