@@ -58,6 +58,8 @@ const FILE_REMEDY: &str = "let the service read it (sudo chgrp pumphouse FILE; s
 const PORT_REMEDY: &str = "ss -ltnp says who has it; end that, or give [web] another listen";
 /// Files told that are not read on.
 const FILES_MAX: usize = 3;
+/// As many are looked at, to find them.
+const FILES_LOOKED_AT_MAX: usize = 300;
 
 /// Look at everything the station depends on, and say what to do
 ///
@@ -216,9 +218,9 @@ fn store(config: &Config, view: &View) -> anyhow::Result<Vec<Finding>> {
         };
         !file.try_exists().unwrap_or(true) && !may_come_back()
     };
-    let held = view.files_held(FILES_MAX)?.into_iter();
+    let held = view.files_held(FILES_LOOKED_AT_MAX)?.into_iter();
     let held = held.filter(|(file, _)| !is_gone(Path::new(file)));
-    found.extend(held.map(|(file, reason)| {
+    found.extend(held.take(FILES_MAX).map(|(file, reason)| {
         wrong(
             "exports",
             format!("{file}: {reason}"),

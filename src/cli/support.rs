@@ -188,7 +188,7 @@ fn without_values(unit: &str) -> String {
     // A value goes on behind a backslash, whatever comments lie in between.
     let mut is_value = false;
     for line in unit.lines() {
-        let is_comment = line.starts_with(['#', ';']);
+        let is_comment = line.trim_start().starts_with(['#', ';']);
         let goes_on = line.ends_with('\\');
         if is_value && !is_comment {
             is_value = goes_on;
@@ -476,7 +476,7 @@ mod tests {
 
     #[test]
     fn values_of_a_unit_are_hidden_on_all_their_lines() {
-        let unit = "[Service]\nEnvironment=\"USER=x\" \\\n# a word\n  \"TOKEN=hunter-1\" \\\n  \"MORE=hunter-2\"\nNice=5\n\
+        let unit = "[Service]\nEnvironment=\"USER=x\" \\\n  # a word\n  \"TOKEN=hunter-1\" \\\n  \"MORE=hunter-2\"\nNice=5\n\
                     Environment = hunter-3\nSetCredential=a:hunter-4\nExecStart=/usr/bin/true \\\n  --quiet\n";
         let shown = without_values(unit);
         assert!(!shown.contains("hunter"), "{shown}");
