@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use rusqlite::{Connection, ErrorCode, ffi};
 use serde::Serialize;
 
@@ -117,14 +117,13 @@ pub fn heal(
     now_s: i64,
 ) -> anyhow::Result<Option<Healed>> {
     let is_there = is_there(store)?;
-    let has_backups = !list(backups).is_empty();
-    if !is_there && !has_backups && left(store).is_none() {
+    if !is_there && left(store).is_none() && list(backups).is_empty() {
         return Ok(None);
     }
     let lock = lock(store, STOP_FIRST)?;
     let damage = if is_there {
         take_back(store)?;
-        damage_of(store, has_backups)?
+        damage_of(store, backups)?
     } else {
         Some(GONE.into())
     };
@@ -171,9 +170,6 @@ pub fn heal(
 
 /// Refuses to begin a new store where there are backups of one: it is gone, or empty, and the daemon puts the newest in its place.
 pub fn refuse_anew(store: &Path, backups: &Path) -> anyhow::Result<()> {
-    if list(backups).is_empty() {
-        return Ok(());
-    }
     let what = if !is_there(store)? {
         GONE
     } else if open_read_only(store).is_ok_and(|connection| is_empty(&connection).unwrap_or(false)) {
@@ -181,12 +177,14 @@ pub fn refuse_anew(store: &Path, backups: &Path) -> anyhow::Result<()> {
     } else {
         return Ok(());
     };
-    bail!(
+    ensure!(
+        list(backups).is_empty(),
         "there are backups of the store {} in {}, and {what}: start the daemon, which puts the newest in its place, or see \
          'pumphouse restore'; to begin anew, move them away",
         store.display(),
         backups.display()
-    )
+    );
+    Ok(())
 }
 
 /// Whether there is a store. A link that leads nowhere is an error: the disk that it leads to may come.
@@ -203,8 +201,9 @@ fn is_there(store: &Path) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-/// What is wrong with a store's file, if anything is. Where it had a backup it cannot be new.
-fn damage_of(store: &Path, had_backup: bool) -> anyhow::Result<Option<String>> {
+/// What is wrong with a store's file, if anything is. Where it had a backup it cannot be new; a sound store's start does not look at
+/// their disk, which may hang.
+fn damage_of(store: &Path, backups: &Path) -> anyhow::Result<Option<String>> {
     // The check goes through the file in the order of its trees; read once from front to back, it is at hand.
     let mut file = std::io::BufReader::with_capacity(READ_BYTES, File::open(store)?);
     if let Err(error) = std::io::copy(&mut file, &mut std::io::sink()) {
@@ -213,7 +212,7 @@ fn damage_of(store: &Path, had_backup: bool) -> anyhow::Result<Option<String>> {
     let looked = Connection::open(store)
         .map_err(anyhow::Error::from)
         .and_then(|connection| {
-            if had_backup && is_empty(&connection)? {
+            if is_empty(&connection)? && !list(backups).is_empty() {
                 return Ok(Some(EMPTY.into()));
             }
             check(&connection)

@@ -159,9 +159,15 @@ impl Store {
         let beyond = used.beyond(budget.disk_used_max_pct);
         if let Some(backups) = backups
             && beyond > 0.0
-            && self.gives_up_a_backup(backups, beyond)?
         {
-            return Ok(Kept::Backup);
+            match self.gives_up_a_backup(backups, beyond) {
+                Ok(true) => return Ok(Kept::Backup),
+                Ok(false) => {}
+                // Then minutes have to.
+                Err(error) => {
+                    log::debug!(cause = format!("{error:#}"); "an old backup cannot go");
+                }
+            }
         }
         if let Some(kept) = kept {
             return Ok(kept);
