@@ -45,7 +45,7 @@ const BROKER_REMEDY: &str = "put right what the reason says, in [mqtt] or at the
 /// What to do about a server that does not answer.
 const NETWORK_REMEDY: &str = "see that it runs, that the network and its firewall let this box through, and that the address is right";
 /// What to do about a dashboard that does not answer.
-const DAEMON_REMEDY: &str = "see that the daemon runs (systemctl status pumphouse) and what its log says (journalctl -u pumphouse)";
+const DAEMON_REMEDY: &str = "see that the daemon runs (systemctl status pumphouse) and what its log says (sudo journalctl -u pumphouse)";
 /// What to do where a person may not look.
 const WITH_SUDO: &str = "run this with sudo";
 /// What to do about a store that the daemon has to make or to bring up to date.
@@ -379,8 +379,8 @@ fn near(listen: SocketAddr) -> String {
 
 fn newest_backup(config: &Config) -> Finding {
     const CLOCK_REMEDY: &str = "see that the clock is right (timedatectl); the next backup is the newest again: sudo systemctl start pumphouse-backup";
-    const REMEDY: &str = "sudo systemctl enable --now pumphouse-backup.timer; sudo systemctl start pumphouse-backup makes one now, and \
-                          journalctl -u pumphouse-backup says why it could not";
+    const REMEDY: &str = "see that its disk is mounted, if it is another one (findmnt); sudo systemctl enable --now pumphouse-backup.timer; sudo systemctl start pumphouse-backup makes one now, and \
+                          sudo journalctl -u pumphouse-backup says why it could not";
     let folder = &config.backups.folder;
     if let Err(error) = fs::read_dir(folder)
         && error.kind() == ErrorKind::PermissionDenied

@@ -184,8 +184,8 @@ fn not_in(folder: &Path, error: anyhow::Error) -> anyhow::Error {
     let kind = error.downcast_ref().map(io::Error::kind);
     error.context(match kind {
         Some(ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => format!(
-            "cannot write into {folder}, which the user pumphouse must own, and which pumphouse-backup.service must name in a drop-in \
-             (sudo systemctl edit pumphouse-backup: [Service], ReadWritePaths=-{folder})"
+            "cannot write into {folder}: is its disk mounted (findmnt {folder})? If it is, the user pumphouse must own the folder, and \
+             pumphouse-backup.service must name it in a drop-in (sudo systemctl edit pumphouse-backup: [Service], ReadWritePaths=-{folder})"
         ),
         _ => format!("cannot write into {folder}"),
     })
