@@ -9,6 +9,9 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
+/// For pip: only what goes wrong.
+const QUIETLY: [&str; 2] = ["--quiet", "--disable-pip-version-check"];
+
 /// Runs a module of the trainer.
 pub fn module(name: &str) -> Command {
     let mut command = python();
@@ -46,43 +49,43 @@ pub fn interpreter() -> &'static Path {
 
 /// A Python with what a file asks for, made when missing.
 pub fn environment(name: &str, requirements: &Path) -> PathBuf {
-    let needs = fs::read(requirements).expect("what it needs");
-    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", hash(&needs)));
-    let (python, whole) = (place.join("bin/python"), place.join("whole"));
-    if !whole.exists() {
+    let place = made_once(name, requirements, |place| {
         run(Command::new("python3")
             .args(["-m", "venv", "--clear"])
-            .arg(&place));
-        run(Command::new(&python)
-            .args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-                "-r",
-            ])
-            .arg(requirements));
-        fs::write(whole, "").expect("written");
-    }
-    python
+            .arg(place));
+        let mut pip = Command::new(place.join("bin/python"));
+        run(pip
+            .args(["-m", "pip", "install", "-r"])
+            .arg(requirements)
+            .args(QUIETLY));
+    });
+    place.join("bin/python")
 }
 
 /// A folder with the wheels of what the trainer needs, for a Python of a version, fetched when missing: as the install guide has it.
 pub fn wheels(python_version: &str) -> PathBuf {
     let requirements = folder().join("requirements.txt");
-    let needs = fs::read(&requirements).expect("what it needs");
-    let name = format!("wheels-{python_version}-{}", hash(&needs));
-    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    made_once(
+        &format!("wheels-{python_version}"),
+        &requirements,
+        |place| {
+            run(Command::new("python3")
+                .args(["-m", "pip", "download", "--only-binary", ":all:", "-r"])
+                .arg(&requirements)
+                .args(QUIETLY)
+                .args(["--python-version", python_version, "-d"])
+                .arg(place));
+        },
+    )
+}
+
+/// The folder of a name and of what a file asks for, made when missing.
+fn made_once(name: &str, requirements: &Path, make: impl FnOnce(&Path)) -> PathBuf {
+    let needs = fs::read(requirements).expect("what it needs");
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", hash(&needs)));
     let whole = place.join("whole");
     if !whole.exists() {
-        run(Command::new("python3")
-            .args(["-m", "pip", "download", "--only-binary", ":all:"])
-            .args(["--quiet", "--disable-pip-version-check"])
-            .args(["--python-version", python_version, "-r"])
-            .arg(requirements)
-            .arg("-d")
-            .arg(&place));
+        make(&place);
         fs::write(whole, "").expect("written");
     }
     place
