@@ -660,6 +660,7 @@ fn removes_and_purges(debian: &Debian) {
     ));
     let (is_fine, told) = debian.attempt("dpkg -P pumphouse < /dev/null");
     assert!(is_fine, "{told}");
+    assert!(!told.contains("not empty"), "{told}");
     assert!(told.contains("is left as it is"), "{told}");
     debian.sh(&format!(
         "ls {share}/day.csv && umount {share} && {{ rmdir -p {share} || true; }}"
