@@ -208,14 +208,13 @@ impl Store {
             .collect();
         let bytes = |path: &PathBuf| path.metadata().map_or(0, |metadata| metadata.len());
         let given_back = old.iter().map(bytes).sum::<u64>() + path.metadata()?.len();
-        if old.is_empty()
-            || folder.metadata()?.dev() != path.metadata()?.dev()
-            || beyond > given_back as f64
-        {
+        let Some(oldest) = old.pop() else {
+            return Ok(false);
+        };
+        if folder.metadata()?.dev() != path.metadata()?.dev() || beyond > given_back as f64 {
             return Ok(false);
         }
-        let oldest = old.pop().map(backups::remove).transpose()?;
-        let backup = oldest.map(|it| it.display().to_string());
+        let backup = backups::remove(oldest)?.display().to_string();
         log::warn!(backup; "the disk is full: the oldest backup is gone");
         Ok(true)
     }
